@@ -1,0 +1,71 @@
+"""Start-up, the same for the daemon, the command line, and programs that embed alpenhorn.
+
+The order is fixed (spec: data-index.md §5.1): logging, configuration, extension modules, database
+extension, connection, schema check, other extensions.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+
+from alpenhorn import db
+from alpenhorn.common import config, logger
+from alpenhorn.common.host import get_hostname
+from alpenhorn.db import schema
+from alpenhorn.extensions import loader
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class App:
+    """A program that has started: connected, with its extensions in use."""
+
+    host: str
+
+
+def start(
+    *,
+    cli: bool,
+    conf: str | os.PathLike[str] | None = None,
+    verbosity: int | None = None,
+    check_schema: bool = True,
+) -> App:
+    """Start alpenhorn.
+
+    Args:
+        cli: the command line (True) or the daemon.
+        conf: a configuration file to read besides those of the usual places.
+        verbosity: of the command line, 1 to 5.
+        check_schema: refuse to work with an index of another version.
+
+    Raises:
+        AlpenhornError: with a text for the user; nothing was changed.
+    """
+    logger.init_logging(cli, verbosity)
+    if not cli:
+        log.info("Alpenhorn start.")
+    config.load_config(conf, cli)
+    logger.configure_logging()
+    config.warn_unknown_keys()
+    if not cli:
+        config.check_daemon_config()
+    extensions = loader.find_extensions()
+    loader.init_extensions(extensions, stage=1)
+    db.connect()
+    if check_schema:
+        schema.check_schema()
+    loader.init_extensions(extensions, stage=2)
+    return App(host=get_hostname())
+
+
+def start_alpenhorn(
+    conf: str | os.PathLike[str] | None,
+    cli: bool = True,
+    verbosity: int | None = None,
+    check_schema: bool = True,
+) -> None:
+    """Start alpenhorn as a library (spec: extensions.md §9.1); arguments as for `start`."""
+    start(cli=cli, conf=conf, verbosity=verbosity, check_schema=check_schema)

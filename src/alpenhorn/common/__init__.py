@@ -1,0 +1,1 @@
+"""What every room needs: configuration, names, units, hashing, processes, logging, metrics."""

@@ -1,0 +1,33 @@
+"""The chore of verification: suspect copies go to the storage class (spec: daemon.md §6.4)."""
+
+from __future__ import annotations
+
+import logging
+
+from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD
+from alpenhorn.daemon.node import UpdateableNode
+from alpenhorn.db.queries import checks
+
+log = logging.getLogger(__name__)
+
+
+def dispatch(node: UpdateableNode) -> None:
+    """Hand the suspect copies of a node to its storage class.
+
+    A copy that stays suspect, since it cannot be read, is tried again after growing pauses.
+    """
+    limit = LOOKAHEAD + len(node.patience.resting())
+    copies = [
+        copy for copy in checks.suspect(node.db, limit) if node.patience.ready(("check", copy.id))
+    ]
+    if not copies:
+        return
+    for copy in copies:
+        node.patience.tried(("check", copy.id))
+        copy.node = node.db
+        if len(copies) <= FEW:
+            log.info(f'Checking copy "{copy.file.path}" on node {node.name}.')
+    if len(copies) > FEW:
+        log.info(f"Checking {len(copies)} copies on node {node.name}.")
+    node.worked = True
+    node.io.check_many(copies)

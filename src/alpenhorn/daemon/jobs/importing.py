@@ -1,0 +1,325 @@
+"""The import of files: vet, detect, read, record in one transaction, call back (daemon.md §9.7).
+
+One task works on a list; up to sixteen files of a pass have a task each. Kill it anywhere: what
+was not recorded is found again by the same request, the catch-up, or the next event.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Protocol
+
+from alpenhorn.common import config
+from alpenhorn.daemon.jobs import callbacks
+from alpenhorn.daemon.jobs.lookahead import FEW
+from alpenhorn.daemon.jobs.results import complete, tell
+from alpenhorn.daemon.node import UpdateableNode
+from alpenhorn.db import ArchiveFileImportRequest
+from alpenhorn.db.queries import imports
+from alpenhorn.errors import InvalidName
+from alpenhorn.extensions.detection import BadAcq, DetectFailed, Detection, detect
+from alpenhorn.scheduler import FairMultiFIFOQueue, Task
+
+log = logging.getLogger(__name__)
+
+NOT_READY_S = 600
+"""Seconds until a file that its medium must stage first is looked at again."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A path that may be a data file, and the request that named it, if any."""
+
+    path: str
+    request: ArchiveFileImportRequest | None
+
+
+class Progress(Protocol):
+    """Somebody who wants to know when the tasks for his files have ended."""
+
+    def add(self) -> None:
+        """A task was queued."""
+
+    def done(self, ran: bool) -> None:
+        """A task ended; `ran`: it dealt with all its files."""
+
+
+@dataclass(frozen=True)
+class _Detected:
+    candidate: Candidate
+    detection: Detection
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.detection.acq_name, self.detection.file_name
+
+
+def import_batch_size() -> int:
+    """Return how many files an import task gets at most."""
+    return int(config.value("daemon.batch_files"))
+
+
+def queue_imports(
+    node: UpdateableNode,
+    queue: FairMultiFIFOQueue,
+    candidates: Sequence[Candidate],
+    register: bool,
+    progress: Progress | None = None,
+    batched: bool = False,
+) -> None:
+    """Queue the import of files.
+
+    Args:
+        node: where they are.
+        queue: the task queue.
+        candidates: the files.
+        register: may acquisitions and files be created?
+        progress: is told about the tasks.
+        batched: these files are part of a longer list: no task of its own for each.
+    """
+    size = 1 if len(candidates) <= FEW and not batched else import_batch_size()
+    for start in range(0, len(candidates), size):
+        _queue_one(node, queue, list(candidates[start : start + size]), register, progress)
+
+
+def _queue_one(
+    node: UpdateableNode,
+    queue: FairMultiFIFOQueue,
+    batch: list[Candidate],
+    register: bool,
+    progress: Progress | None,
+) -> None:
+    what = batch[0].path if len(batch) == 1 else f"{len(batch)} files"
+    state = {"ran": False}
+    if progress is not None:
+        progress.add()
+    task = Task(
+        import_job,
+        queue=queue,
+        key=node.io.fifo,
+        requeue=all(candidate.request is None for candidate in batch),
+        name=f"Import {what} on {node.name}",
+        args=(node, queue, batch, register, state),
+    )
+    if progress is not None:
+        task.on_cleanup(lambda: progress.done(state["ran"]))
+
+
+def queue_event_import(
+    node: UpdateableNode, queue: FairMultiFIFOQueue, path: str, begun: Callable[[], None]
+) -> None:
+    """Queue the import of a file that an event has told of.
+
+    Args:
+        node: where it is.
+        queue: the task queue.
+        path: the file, relative to the root.
+        begun: called when the import begins, or is thrown away.
+    """
+    task = Task(
+        _event_job,
+        queue=queue,
+        key=node.io.fifo,
+        requeue=True,
+        name=f"Import {path} on {node.name}",
+        args=(node, queue, path, begun),
+    )
+    task.on_cleanup(begun)
+
+
+def _event_job(
+    task: Task,
+    node: UpdateableNode,
+    queue: FairMultiFIFOQueue,
+    path: str,
+    begun: Callable[[], None],
+) -> Generator[float, None, None]:
+    """Import one file; an event that comes from now on queues it again."""
+    begun()
+    yield from import_job(task, node, queue, [Candidate(path, None)], True, {})
+
+
+def import_job(
+    task: Task,
+    node: UpdateableNode,
+    queue: FairMultiFIFOQueue,
+    candidates: Sequence[Candidate],
+    register: bool,
+    state: dict[str, bool],
+) -> Generator[float, None, None]:
+    """Import files; the body of the task. Sets ``state["ran"]`` if none is left to do."""
+    left: list[Candidate] = []
+    while candidates:
+        staged = [c for c in candidates if _may_import(node, c)]
+        ready = [c for c in staged if node.io.ready_path(PurePath(c.path))]
+        left += _import_ready(node, queue, ready, register)
+        candidates = [c for c in staged if c not in ready]
+        if candidates:
+            log.info(f"{len(candidates)} files on {node.name} not ready for I/O, waiting.")
+            yield NOT_READY_S
+    state["ran"] = not left
+
+
+def _import_ready(
+    node: UpdateableNode, queue: FairMultiFIFOQueue, ready: list[Candidate], register: bool
+) -> list[Candidate]:
+    """Import readable files; returns those that must be tried again later."""
+    left: list[Candidate] = []
+    detected: list[_Detected] = []
+    for candidate in ready:
+        try:
+            found = _detect(node, candidate)
+        except DetectFailed:
+            left.append(candidate)
+            continue
+        if found is not None:
+            detected.append(found)
+    detected = _new_to_index(node, detected, register)
+    read: list[tuple[_Detected, imports.Found]] = []
+    for item in detected:
+        evidence = _read(node, item)
+        if evidence is None:
+            left.append(item.candidate)
+        else:
+            read.append((item, evidence))
+    return left + _record(node, queue, read, register)
+
+
+def _may_import(node: UpdateableNode, candidate: Candidate) -> bool:
+    """Vet one path; completes the request of one that can never be imported."""
+    path = PurePath(candidate.path)
+    if str(path) in (".", "ALPENHORN_NODE"):
+        complete(candidate.request, "ignored", node)
+        return False
+    if not node.io.exists(path):
+        log.info(f'Not importing "{path}": not a file.')
+        complete(candidate.request, "non-file", node)
+        return False
+    if path.name.startswith("."):
+        log.info(f'Not importing "{path}": leading dot.')
+        complete(candidate.request, "bad name", node)
+        return False
+    return True
+
+
+def _detect(node: UpdateableNode, candidate: Candidate) -> _Detected | None:
+    """Ask the extensions about one file.
+
+    Raises:
+        DetectFailed: an extension is broken; try again later.
+    """
+    path = PurePath(candidate.path)
+    if node.io.locked(path):
+        log.info(f'Skipping "{path}": locked.')
+        return None
+    try:
+        detection = detect(path, node)
+    except BadAcq:
+        complete(candidate.request, "bad acq", node)
+        return None
+    if detection is None:
+        log.info(f"Not importing non-acquisition path: {path}")
+        complete(candidate.request, "no detection", node)
+        return None
+    return _Detected(candidate, detection)
+
+
+def _new_to_index(
+    node: UpdateableNode, detected: list[_Detected], register: bool
+) -> list[_Detected]:
+    """Leave out what need not be read: files that are tracked here, or may not be registered."""
+    names = [item.name for item in detected]
+    tracked = imports.tracked(node.db, names)
+    known = set(names) if register else imports.registered(names)
+    for item in detected:
+        path, request = item.candidate.path, item.candidate.request
+        if item.name in tracked:
+            log.debug(f'"{path}" is already known on {node.name}.')
+            complete(request, "duplicate", node)
+        elif item.name not in known:
+            log.info(f'Not importing "{path}": not registered.')
+            complete(request, "unregistered", node)
+    return [item for item in detected if item.name not in tracked and item.name in known]
+
+
+def _read(node: UpdateableNode, item: _Detected) -> imports.Found | None:
+    """Read a file completely; None if it cannot be read, or changes meanwhile."""
+    path = PurePath(item.candidate.path)
+    if _on_its_way_in(node, path):
+        return None
+    try:
+        if node.io.being_written(path):
+            log.info(f'Skipping "{path}": being written.')
+            return None
+        before = node.io.fingerprint(path)
+        md5 = node.io.md5(path)
+        size = node.io.filesize(path)
+        unchanged = before == node.io.fingerprint(path)
+    except (OSError, InvalidName) as error:
+        log.warning(f'Cannot read "{path}" on {node.name}: {error}')
+        return None
+    if md5 is None:
+        return None
+    if not unchanged:
+        log.info(f'Skipping "{path}": it changed while it was read.')
+        return None
+    request = item.candidate.request
+    return imports.Found(
+        *item.name, size, md5, node.io.storage_used(path), request.id if request else None
+    )
+
+
+def _on_its_way_in(node: UpdateableNode, path: PurePath) -> bool:
+    """Is a pull about to record this file itself?"""
+    expected: Callable[[str], bool] | None = getattr(node.io, "expected", None)
+    return expected is not None and expected(str(path))
+
+
+def _record(
+    node: UpdateableNode,
+    queue: FairMultiFIFOQueue,
+    read: list[tuple[_Detected, imports.Found]],
+    register: bool,
+) -> list[Candidate]:
+    """Record what was read, in one transaction; returns what must be tried again later.
+
+    An atomic callback that fails costs its own file only: the transaction is made again without.
+    """
+    left: list[Candidate] = []
+    while read:
+        calls = callbacks.Calls(node, [item.detection for item, _ in read])
+        try:
+            results = imports.register(node.db, [f for _, f in read], register, calls.inside)
+        except callbacks.CallbackFailed as failed:
+            item, _ = read.pop(failed.index)
+            left.append(item.candidate)
+            continue
+        for (item, _), result in zip(read, results, strict=True):
+            _tell(node, item.candidate, result)
+        calls.after(results, queue)
+        break
+    return left
+
+
+def _tell(node: UpdateableNode, candidate: Candidate, result: imports.Registered) -> None:
+    """Write the log lines of one import; their order is fixed by the seed."""
+    if result.new_acq is not None:
+        log.info(f'Acquisition "{result.found.acq_name}" added to DB.')
+    if result.new_file is not None:
+        log.info(f'File "{candidate.path}" added to DB.')
+    if result.added:
+        _tell_copy(node, candidate.path, result)
+    if candidate.request is not None:
+        tell(candidate.request, result.outcome, node)
+
+
+def _tell_copy(node: UpdateableNode, path: str, result: imports.Registered) -> None:
+    if result.mismatch:
+        log.error(f"File {path} on node {node.name} is corrupt! {result.mismatch}")
+        return
+    if result.was_missing:
+        log.warning(f'Imported missing file "{path}" on node {node.name}: verified.')
+    log.info(f'Imported file copy "{path}" on node "{node.name}".')

@@ -1,0 +1,120 @@
+"""The chore of copy requests: the ones that can proceed go to the group (spec: daemon.md §10)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from alpenhorn import events
+from alpenhorn.daemon.group import UpdateableGroup
+from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD
+from alpenhorn.daemon.routes import Routes
+from alpenhorn.db import ArchiveFileCopyRequest
+from alpenhorn.db.queries import transfers
+from alpenhorn.errors import AlpenhornError
+from alpenhorn.io import registry
+from alpenhorn.io.base import BaseNodeRemote
+
+log = logging.getLogger(__name__)
+
+_WORDS = {
+    "source_inactive": "source node not active",
+    "source_suspect": "source needs check",
+    "destination_suspect": "existing copy in group needs check",
+}
+
+
+def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
+    """Close what is over, hand over what can proceed, count what cannot."""
+    _close(group)
+    limit = LOOKAHEAD + len(group.patience.resting())
+    ready = transfers.ready(group.db, limit, skip_routes=routes.resting(group.db.id))
+    ready = [request for request in ready if group.patience.ready(request.id)]
+    requests = list(_one_on_trial(group, routes, _readable(group, ready, host)))
+    _say_blocked(group)
+    if not requests:
+        return
+    for request in requests:
+        group.patience.tried(request.id)
+        request.group_to = group.db
+    if group.io.do_pull_search:
+        group.io.search_many(requests)
+    else:
+        group.io.pull_many(requests, did_search=False)
+
+
+def _close(group: UpdateableGroup) -> None:
+    for request, revived in transfers.close_satisfied(group.db, LOOKAHEAD):
+        if revived:
+            log.info(
+                f"Keeping released copy of {request.file.path} on {revived}: it was asked for."
+            )
+        _ended(group, request, "duplicate", logging.INFO)
+    for request in transfers.close_hopeless(group.db, LOOKAHEAD):
+        _ended(group, request, "missing", logging.WARNING)
+
+
+def _ended(group: UpdateableGroup, request: ArchiveFileCopyRequest, why: str, level: int) -> None:
+    group.patience.forget(request.id)
+    source = request.node_from.name
+    log.log(level, f"Cancelling AFCR#{request.id} for {request.file.path} from {source}: {why}.")
+    events.emit(events.RequestEnded("copy", why, source, group.name))
+
+
+def _readable(
+    group: UpdateableGroup, requests: Sequence[ArchiveFileCopyRequest], host: str
+) -> Iterator[ArchiveFileCopyRequest]:
+    """Yield the requests whose sources can be read from here; cancel those that never can."""
+    remotes: dict[int, BaseNodeRemote | None] = {}
+    for request in requests:
+        source = request.node_from
+        if source.id not in remotes:
+            remotes[source.id] = _remote(group, request)
+        remote = remotes[source.id]
+        if remote is None:
+            continue
+        if not source.local and not remote.remote_pull_ok(host):
+            if transfers.cancel([request.id]):
+                _ended(group, request, "non-local", logging.WARNING)
+        elif remote.pull_ready(request.file):
+            yield request
+
+
+def _remote(group: UpdateableGroup, request: ArchiveFileCopyRequest) -> BaseNodeRemote | None:
+    """Make the remote half of a source; None, said once, if the source's row is bad."""
+    source = request.node_from
+    try:
+        remote = registry.remote_for(source)
+    except (AlpenhornError, KeyError, ValueError, RuntimeError) as error:
+        text = f"Skipping requests from node {source.name}: {error}"
+        group.obstacles.say(("source", source.id), text, logging.WARNING)
+        return None
+    return remote
+
+
+def _one_on_trial(
+    group: UpdateableGroup, routes: Routes, requests: Iterator[ArchiveFileCopyRequest]
+) -> Iterator[ArchiveFileCopyRequest]:
+    """Of a route that has failed, let one request through: if it comes off, the others follow."""
+    tried: set[int] = set()
+    for request in requests:
+        source_id = request.node_from_id
+        if routes.on_trial(source_id, group.db.id):
+            if source_id in tried:
+                continue
+            tried.add(source_id)
+        yield request
+
+
+def _say_blocked(group: UpdateableGroup) -> None:
+    """Name what cannot proceed in one line, when it changes."""
+    blocked = transfers.blocked(group.db)
+    if not blocked.total:
+        group.obstacles.gone("blocked")
+        return
+    parts = [
+        f"{count} ({words})" for name, words in _WORDS.items() if (count := getattr(blocked, name))
+    ]
+    text = f"Requests into group {group.name} that wait: {', '.join(parts)}."
+    level = logging.WARNING if blocked.total <= FEW else logging.INFO
+    group.obstacles.say("blocked", text, level)

@@ -1,0 +1,113 @@
+"""Scans: find the files below a path that the index does not know, and import them (§9.4).
+
+A scan request counts as done only when the imports that it led to have ended: if the daemon is
+killed in between, the request is still pending and the scan is made again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import PurePath
+
+from alpenhorn.daemon.jobs.importing import Candidate, import_batch_size, queue_imports
+from alpenhorn.daemon.jobs.results import tell
+from alpenhorn.daemon.node import UpdateableNode
+from alpenhorn.db import ArchiveFileImportRequest
+from alpenhorn.db.archive import NODE_INIT_PATH
+from alpenhorn.db.queries import imports
+from alpenhorn.scheduler import FairMultiFIFOQueue, Task
+
+log = logging.getLogger(__name__)
+
+
+class Outstanding:
+    """Counts the import tasks of a scan, and completes its request after the last one.
+
+    Args:
+        request: the scan's request, if it has one.
+    """
+
+    def __init__(self, request: ArchiveFileImportRequest | None) -> None:
+        self._request = request
+        self._lock = threading.Lock()
+        self._left = 1  # the scan itself
+        self._all_ran = True
+
+    def add(self) -> None:
+        """Note that an import task was queued."""
+        with self._lock:
+            self._left += 1
+
+    def done(self, ran: bool) -> None:
+        """Note the end of a task; `ran` is False if it was thrown away or has files left to do."""
+        with self._lock:
+            self._left -= 1
+            self._all_ran &= ran
+            complete = self._left == 0 and self._all_ran
+            again = self._left == 0 and not self._all_ran
+        if self._request is None:
+            return
+        if complete:
+            imports.complete(self._request.id)
+        elif again:
+            log.info(
+                f"Scan of import request #{self._request.id} will be repeated: "
+                "some of its files could not be imported yet."
+            )
+
+
+def queue_scan(
+    node: UpdateableNode,
+    queue: FairMultiFIFOQueue,
+    path: str,
+    register: bool,
+    request: ArchiveFileImportRequest | None,
+) -> None:
+    """Queue a scan; without a request it is the catch-up of auto-import."""
+    name = f'Scan "{path}" on {node.name}' if request else f"Catch-up on {node.name}"
+    Task(
+        scan_job,
+        queue=queue,
+        key=node.io.fifo,
+        requeue=request is None,
+        name=name,
+        args=(node, queue, path, register, request),
+    )
+
+
+def scan_job(
+    task: Task,
+    node: UpdateableNode,
+    queue: FairMultiFIFOQueue,
+    path: str,
+    register: bool,
+    request: ArchiveFileImportRequest | None,
+) -> None:
+    """Walk, and queue imports for what is new; the body of the task."""
+    known = set(imports.tracked_paths(node.db))
+    log.info(f'Scanning "{path}" on "{node.name}" for new files.')
+    outstanding = Outstanding(request)
+    found: list[Candidate] = []
+    many = False
+    directory: str | None = None
+    for file in node.io.file_walk(PurePath(path)):
+        relative = _relative(node, file)
+        if str(relative.parent) != directory:
+            directory = str(relative.parent)
+            log.info(f'Scanning "{directory}".')
+        if str(relative) not in known and str(relative) != NODE_INIT_PATH:
+            found.append(Candidate(str(relative), None))
+        if len(found) >= import_batch_size():
+            queue_imports(node, queue, found, register, outstanding)
+            found, many = [], True
+    queue_imports(node, queue, found, register, outstanding, batched=many)
+    if request is not None:
+        tell(request, "success", node)
+    outstanding.done(ran=True)
+
+
+def _relative(node: UpdateableNode, file: PurePath) -> PurePath:
+    if file.is_absolute():
+        return file.relative_to(node.db.root or "/")
+    return file

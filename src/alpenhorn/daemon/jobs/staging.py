@@ -1,0 +1,23 @@
+"""The chore of making sources ready, for media that must stage files first (daemon.md §10.10)."""
+
+from __future__ import annotations
+
+from alpenhorn.daemon.jobs.lookahead import LOOKAHEAD
+from alpenhorn.daemon.node import UpdateableNode
+from alpenhorn.db.queries import transfers
+from alpenhorn.io import registry
+
+
+def dispatch(node: UpdateableNode) -> None:
+    """Ask the storage class to make the sources of pending requests readable."""
+    if not node.io.stages:
+        return
+    remote = registry.remote_for(node.db)
+    requests = [
+        request
+        for request in transfers.to_make_ready(node.db, LOOKAHEAD)
+        if not remote.pull_ready(request.file)
+    ]
+    if requests:
+        node.worked = True
+        node.io.ready_pull_many(requests)

@@ -1,0 +1,190 @@
+"""Verification of copies: which are suspect, and what a check found."""
+
+from __future__ import annotations
+
+import datetime
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import peewee as pw
+
+from alpenhorn.common.units import utcnow
+from alpenhorn.db.archive import ArchiveFileCopy
+from alpenhorn.db.connection import change
+from alpenhorn.db.enums import HasFile, WantsFile
+from alpenhorn.db.queries import autoactions
+from alpenhorn.db.queries.common import by_ids, chunks, copies_with_files, lock_files
+from alpenhorn.db.storage import StorageNode
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check of one copy found; `size_b` is the space used, set for good copies only."""
+
+    copy_id: int
+    has_file: HasFile
+    size_b: int | None = None
+
+
+def suspect(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
+    """Return at most `limit` suspect, not released copies on a node, by id; one statement."""
+    query = (
+        copies_with_files()
+        .where(
+            ArchiveFileCopy.node == node,
+            ArchiveFileCopy.has_file == HasFile.SUSPECT,
+            ArchiveFileCopy.wants_file != WantsFile.RELEASED,
+        )
+        .order_by(ArchiveFileCopy.id)
+        .limit(limit)
+    )
+    return list(query)
+
+
+def record(node: StorageNode, verdicts: Sequence[Verdict]) -> int:
+    """Store what checks found, in one transaction.
+
+    Only `has_file`, `last_update` and, for good copies, `size_b` are written, and only where the
+    copy is still suspect: what anybody else decided meanwhile stands (invariants 10, 11).
+
+    A good copy that is not `ready` was found on the medium by a search and has never been present
+    before (C5). It counts as added now: it becomes ready, and its auto-actions are done, so that
+    a chain that a crash has cut off goes on.
+
+    Returns:
+        How many rows were changed.
+    """
+    now = utcnow()
+    changed = 0
+    with change():
+        added = _never_present([v.copy_id for v in verdicts if v.has_file == HasFile.PRESENT])
+        lock_files(added.values())
+        for verdict in verdicts:
+            values: dict[str, object] = {"has_file": verdict.has_file, "last_update": now}
+            if verdict.has_file == HasFile.PRESENT:
+                values["size_b"] = verdict.size_b
+            changed += (
+                ArchiveFileCopy.update(values)
+                .where(
+                    ArchiveFileCopy.id == verdict.copy_id,
+                    ArchiveFileCopy.has_file == HasFile.SUSPECT,
+                    ArchiveFileCopy.wants_file != WantsFile.RELEASED,
+                )
+                .execute()
+            )
+        _add(node, added)
+    return changed
+
+
+def ask_for_check(node: StorageNode, found: Iterable[tuple[int, int | None]]) -> int:
+    """Record that untracked files were found on a node and must be checked (C5).
+
+    Args:
+        node: where the files are.
+        found: (file id, space used) of each.
+
+    Returns:
+        How many copies were made or changed. A copy that is known to be there is left alone.
+        One transaction.
+    """
+    now = utcnow()
+    changed = 0
+    with change():
+        for file_id, size_b in found:
+            changed += ArchiveFileCopy.update(
+                has_file=HasFile.SUSPECT, wants_file=WantsFile.KEEP, ready=False, last_update=now
+            ).where(
+                ArchiveFileCopy.node == node,
+                ArchiveFileCopy.file == file_id,
+                ArchiveFileCopy.has_file == HasFile.ABSENT,
+            ).execute() or _insert_suspect(node, file_id, size_b, now)
+    return changed
+
+
+def random_start(node: StorageNode) -> int:
+    """Return an id somewhere among the copies of a node; 0 if there is none."""
+    low, high = (
+        ArchiveFileCopy.select(pw.fn.MIN(ArchiveFileCopy.id), pw.fn.MAX(ArchiveFileCopy.id))
+        .where(ArchiveFileCopy.node == node, ArchiveFileCopy.has_file != HasFile.ABSENT)
+        .scalar(as_tuple=True)
+    )
+    return random.randint(low, high) - 1 if high is not None else 0
+
+
+def stale(node: StorageNode, after_id: int, count: int, min_days: int) -> tuple[list[int], int]:
+    """Pick the next copies for auto-verify and mark the old ones suspect (C9); one transaction.
+
+    Args:
+        node: the node.
+        after_id: the cursor: id of the last copy looked at; 0 starts at the beginning.
+        count: how many copies to look at, in id order.
+        min_days: copies whose `last_update` is not more than this many days ago are skipped.
+
+    Returns:
+        Ids of the copies marked, and the new cursor (0 after the end was reached).
+    """
+    before = utcnow() - datetime.timedelta(days=min_days)
+    with change():
+        rows = list(
+            ArchiveFileCopy.select(
+                ArchiveFileCopy.id, ArchiveFileCopy.last_update, ArchiveFileCopy.wants_file
+            )
+            .where(
+                ArchiveFileCopy.node == node,
+                ArchiveFileCopy.has_file != HasFile.ABSENT,
+                ArchiveFileCopy.id > after_id,
+            )
+            .order_by(ArchiveFileCopy.id)
+            .limit(count)
+        )
+        ids = [
+            row.id
+            for row in rows
+            if row.last_update < before and row.wants_file != WantsFile.RELEASED
+        ]
+        for chunk in chunks(ids):
+            ArchiveFileCopy.update(has_file=HasFile.SUSPECT, last_update=utcnow()).where(
+                ArchiveFileCopy.id << chunk,
+                ArchiveFileCopy.has_file != HasFile.ABSENT,
+                ArchiveFileCopy.wants_file != WantsFile.RELEASED,
+            ).execute()
+    return ids, rows[-1].id if len(rows) == count else 0
+
+
+def _never_present(copy_ids: Sequence[int]) -> dict[int, int]:
+    """Return the file ids of those copies that a search has found, by copy id."""
+    query = ArchiveFileCopy.select().where(
+        ArchiveFileCopy.has_file == HasFile.SUSPECT,
+        ArchiveFileCopy.wants_file == WantsFile.KEEP,
+        ArchiveFileCopy.ready == False,  # noqa: E712
+    )
+    return {copy.id: copy.file_id for copy in by_ids(query, ArchiveFileCopy.id, copy_ids)}
+
+
+def _add(node: StorageNode, added: dict[int, int]) -> None:
+    for chunk in chunks(added):
+        ArchiveFileCopy.update(ready=True).where(
+            ArchiveFileCopy.id << chunk, ArchiveFileCopy.has_file == HasFile.PRESENT
+        ).execute()
+    autoactions.apply(node, list(added.values()))
+
+
+def _insert_suspect(
+    node: StorageNode, file_id: int, size_b: int | None, now: datetime.datetime
+) -> int:
+    known = ArchiveFileCopy.select().where(
+        ArchiveFileCopy.node == node, ArchiveFileCopy.file == file_id
+    )
+    if known.exists():
+        return 0
+    ArchiveFileCopy.insert(
+        file=file_id,
+        node=node,
+        has_file=HasFile.SUSPECT,
+        wants_file=WantsFile.KEEP,
+        ready=False,
+        size_b=size_b,
+        last_update=now,
+    ).on_conflict_ignore().execute()
+    return 1

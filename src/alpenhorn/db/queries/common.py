@@ -1,0 +1,57 @@
+"""Pieces that several subjects share: chunks, locks, joins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
+from alpenhorn.db.archive import ArchiveFileCopy
+from alpenhorn.db.connection import is_sqlite
+
+CHUNK = 500
+"""Ids per statement: well below the parameter limit of every database."""
+
+_T = TypeVar("_T")
+
+
+def chunks(values: Iterable[_T], size: int = CHUNK) -> Iterator[list[_T]]:
+    """Cut `values` into lists of at most `size`."""
+    iterator = iter(values)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def lock_files(file_ids: Iterable[int]) -> None:
+    """Inside `change()`: let nobody else change copies of these files until the commit.
+
+    All actors lock in id order, so they cannot deadlock. On SQLite the transaction holds the
+    only write lock already.
+    """
+    if is_sqlite():
+        return
+    for chunk in chunks(sorted(set(file_ids))):
+        query = ArchiveFile.select(ArchiveFile.id).where(ArchiveFile.id << chunk)
+        list(query.order_by(ArchiveFile.id).for_update().tuples())
+
+
+def copies_with_files() -> Any:
+    """Start a query for copies whose file and acquisition come with them, without further reads."""
+    return (
+        ArchiveFileCopy.select(ArchiveFileCopy, ArchiveFile, ArchiveAcq)
+        .join(ArchiveFile)
+        .join(ArchiveAcq)
+        .switch(ArchiveFileCopy)
+    )
+
+
+def by_ids(query: Any, column: Any, ids: Sequence[int | str]) -> Iterator[Any]:
+    """Run `query` for the rows whose `column` is one of `ids`, in chunks; yield the rows."""
+    for chunk in chunks(ids):
+        yield from query.where(column << chunk)
+
+
+def tuples(query: Any) -> Any:
+    """Make `query` yield plain tuples."""
+    return query.tuples()

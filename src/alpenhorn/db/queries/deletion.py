@@ -1,0 +1,327 @@
+"""Deletion with proof: who may go, the claim, and what follows (spec: data-index.md §8.2).
+
+A copy is deleted only if enough *protecting* copies exist: other copies, present and not released,
+on other archive nodes, counting one per physical store. The claim is one transaction that locks
+the files, reads everything again, and sets the copy to (M,N); from then on it protects nobody. A
+crash leaves (M,N), which the next pass finds and claims again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import peewee as pw
+
+from alpenhorn.common.units import utcnow
+from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
+from alpenhorn.db.connection import change
+from alpenhorn.db.enums import HasFile, StorageType, WantsFile
+from alpenhorn.db.operations import DeletionEvidence
+from alpenhorn.db.queries import doorbell
+from alpenhorn.db.queries.common import by_ids, chunks, copies_with_files, lock_files, tuples
+from alpenhorn.db.storage import GIB, StorageNode
+
+ARCHIVE_COPIES_NEEDED = 2
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A copy that this process may delete now, with its former states."""
+
+    copy: ArchiveFileCopy
+    had: str
+    wanted: str
+
+
+@dataclass
+class Claim:
+    """What a claim got, and what it refused with the number of protecting copies."""
+
+    taken: list[Claimed] = field(default_factory=list)
+    refused: list[tuple[ArchiveFileCopy, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Released copies of a node that cannot go yet.
+
+    `too_few` counts those with too few archive copies; `rows` holds (copy id, protecting
+    copies) of each if they are few, else it is empty; `transfer_pending` counts the sources of
+    pending requests.
+    """
+
+    too_few: int
+    rows: tuple[tuple[int, int], ...]
+    transfer_pending: int
+
+
+def deletable(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
+    """Return copies on a node that may probably be deleted: at most `limit`; one statement.
+
+    Released copies come first, then, if the node is a field or transport node short of space, those
+    marked as removable, oldest change first, no more than free the missing space (W-35).
+    """
+    released = list(
+        _candidates(node)
+        .where(ArchiveFileCopy.wants_file == WantsFile.RELEASED, _protecting() >= _needed())
+        .order_by(ArchiveFileCopy.id)
+        .limit(limit)
+    )
+    missing_b = _missing_bytes(node) - sum(_bytes(copy) for copy in released)
+    if missing_b <= 0 or len(released) >= limit:
+        return released
+    marked = (
+        _candidates(node)
+        .where(ArchiveFileCopy.wants_file == WantsFile.REMOVABLE, _protecting() >= _needed())
+        .order_by(ArchiveFileCopy.last_update, ArchiveFileCopy.id)
+        .limit(limit - len(released))
+    )
+    for copy in marked:
+        if missing_b <= 0:
+            break
+        released.append(copy)
+        missing_b -= _bytes(copy)
+    return released
+
+
+def waiting(node: StorageNode, few: int) -> Waiting:
+    """Count the released copies of a node that cannot be deleted yet; three statements at most.
+
+    Args:
+        node: the node.
+        few: up to this many are listed one by one.
+    """
+    blocked = _candidates(node).where(
+        ArchiveFileCopy.wants_file == WantsFile.RELEASED, _protecting() < _needed()
+    )
+    released = ArchiveFileCopy.select().where(
+        ArchiveFileCopy.node == node,
+        ArchiveFileCopy.has_file != HasFile.ABSENT,
+        ArchiveFileCopy.wants_file == WantsFile.RELEASED,
+    )
+    if not released.exists():
+        return Waiting(0, (), 0)
+    count = blocked.count()
+    rows: tuple[tuple[int, int], ...] = ()
+    if 0 < count <= few:
+        query = blocked.order_by(ArchiveFileCopy.id)
+        query = query.select(ArchiveFileCopy.id, _protecting().alias("protecting"))
+        rows = tuple(query.tuples())
+    return Waiting(count, rows, released.where(_is_source()).count())
+
+
+def by_copy_ids(copy_ids: Sequence[int]) -> list[ArchiveFileCopy]:
+    """Return copies with their files and acquisitions."""
+    return list(by_ids(copies_with_files(), ArchiveFileCopy.id, copy_ids))
+
+
+def claim(node_id: int, copy_ids: Sequence[int], stores: Mapping[int, object]) -> Claim:
+    """Reserve copies for deletion by this process, in one transaction.
+
+    Everything that allows the deletion is read again under the lock: the copy is still released
+    (or still removable and space still short), nothing is to be transferred from it, and enough
+    other copies protect the file. Evidence is kept.
+
+    Args:
+        node_id: the node.
+        copy_ids: copies on it.
+        stores: for nodes that this host can see, a key of the physical store that they rest on;
+            nodes with one key count once (invariant 3).
+    """
+    result = Claim()
+    with change():
+        node = StorageNode.get_by_id(node_id)
+        copies = [
+            copy
+            for copy in by_ids(copies_with_files(), ArchiveFileCopy.id, copy_ids)
+            if copy.node_id == node_id
+        ]
+        lock_files(copy.file_id for copy in copies)
+        copies = list(by_ids(copies_with_files(), ArchiveFileCopy.id, [c.id for c in copies]))
+        protectors = _protectors(copies)
+        sources = _pending_sources(node_id, [copy.file_id for copy in copies])
+        may_free = _missing_bytes(node) > 0
+        for copy in sorted(copies, key=lambda c: c.id):
+            if not _wants_to_go(copy, may_free) or copy.file_id in sources:
+                continue
+            guards = _distinct_stores(copy, protectors.get(copy.file_id, []), stores)
+            if len(guards) < _needed():
+                result.refused.append((copy, len(guards)))
+                continue
+            result.taken.append(Claimed(copy, copy.has_file, copy.wants_file))
+        _set_claimed(result.taken)
+        _keep_evidence(result.taken, protectors)
+    return result
+
+
+def removed(copy_ids: Sequence[int]) -> None:
+    """Record that claimed copies are gone from the medium; one transaction.
+
+    Only `has_file` is written: if the operator cancelled the cleaning meanwhile, the loss shows as
+    Missing (W-2).
+    """
+    now = utcnow()
+    with change():
+        for chunk in chunks(copy_ids):
+            ArchiveFileCopy.update(has_file=HasFile.ABSENT, last_update=now).where(
+                ArchiveFileCopy.id << chunk, ArchiveFileCopy.has_file == HasFile.SUSPECT
+            ).execute()
+            if doorbell.available():
+                DeletionEvidence.update(removed=now).where(
+                    DeletionEvidence.copy_id << chunk, DeletionEvidence.removed.is_null()
+                ).execute()
+
+
+def give_back(claimed: Iterable[Claimed]) -> None:
+    """Undo claims whose files could not be removed; one transaction."""
+    with change():
+        for item in claimed:
+            ArchiveFileCopy.update(
+                has_file=item.had, wants_file=item.wanted, last_update=utcnow()
+            ).where(
+                ArchiveFileCopy.id == item.copy.id,
+                ArchiveFileCopy.has_file == HasFile.SUSPECT,
+                ArchiveFileCopy.wants_file == WantsFile.RELEASED,
+            ).execute()
+
+
+def ring_waiting(file_ids: Sequence[int]) -> None:
+    """Wake the daemons that hold released copies of these files: a new archive copy is there."""
+    hosts: set[int] = set()
+    for chunk in chunks(file_ids):
+        query = ArchiveFileCopy.select(ArchiveFileCopy.node).where(
+            ArchiveFileCopy.file << chunk,
+            ArchiveFileCopy.has_file != HasFile.ABSENT,
+            ArchiveFileCopy.wants_file == WantsFile.RELEASED,
+        )
+        hosts.update(node_id for (node_id,) in tuples(query.distinct()))
+    doorbell.ring_nodes(hosts)
+
+
+def _needed() -> int:
+    return ARCHIVE_COPIES_NEEDED
+
+
+def _candidates(node: StorageNode) -> Any:
+    """Copies on the node that are there in some way and that nobody is to be sent."""
+    return copies_with_files().where(
+        ArchiveFileCopy.node == node, ArchiveFileCopy.has_file != HasFile.ABSENT, ~_is_source()
+    )
+
+
+def _is_source() -> Any:
+    """Condition: a pending request has this copy as its source."""
+    request = ArchiveFileCopyRequest.alias()
+    return pw.fn.EXISTS(
+        request.select(pw.SQL("1")).where(
+            request.file == ArchiveFileCopy.file,
+            request.node_from == ArchiveFileCopy.node,
+            request.completed == False,  # noqa: E712
+            request.cancelled == False,  # noqa: E712
+        )
+    )
+
+
+def _protecting() -> Any:
+    """Expression: number of copies that protect the file of the current row."""
+    other, holder = ArchiveFileCopy.alias(), StorageNode.alias()
+    return (
+        other.select(pw.fn.COUNT(other.id))
+        .join(holder, on=(other.node == holder.id))
+        .where(
+            other.file == ArchiveFileCopy.file,
+            other.id != ArchiveFileCopy.id,
+            other.has_file == HasFile.PRESENT,
+            other.wants_file != WantsFile.RELEASED,
+            holder.storage_type == StorageType.ARCHIVE,
+        )
+    )
+
+
+def _protectors(copies: Sequence[ArchiveFileCopy]) -> dict[int, list[ArchiveFileCopy]]:
+    """All copies that protect the files of `copies`, by file, with their nodes."""
+    query = (
+        ArchiveFileCopy.select(ArchiveFileCopy, StorageNode)
+        .join(StorageNode)
+        .where(
+            ArchiveFileCopy.has_file == HasFile.PRESENT,
+            ArchiveFileCopy.wants_file != WantsFile.RELEASED,
+            StorageNode.storage_type == StorageType.ARCHIVE,
+        )
+    )
+    found: dict[int, list[ArchiveFileCopy]] = {}
+    for copy in by_ids(query, ArchiveFileCopy.file, sorted({c.file_id for c in copies})):
+        found.setdefault(copy.file_id, []).append(copy)
+    return found
+
+
+def _distinct_stores(
+    copy: ArchiveFileCopy, protectors: list[ArchiveFileCopy], stores: Mapping[int, object]
+) -> set[object]:
+    """Keys of the physical stores, other than the copy's own, on which the file is protected."""
+    own = stores.get(copy.node_id, ("node", copy.node_id))
+    keys = {stores.get(p.node_id, ("node", p.node_id)) for p in protectors if p.id != copy.id}
+    return keys - {own}
+
+
+def _pending_sources(node_id: int, file_ids: Sequence[int]) -> set[int]:
+    query = ArchiveFileCopyRequest.select(ArchiveFileCopyRequest.file).where(
+        ArchiveFileCopyRequest.node_from == node_id,
+        ArchiveFileCopyRequest.completed == False,  # noqa: E712
+        ArchiveFileCopyRequest.cancelled == False,  # noqa: E712
+    )
+    rows = by_ids(query.tuples(), ArchiveFileCopyRequest.file, file_ids)
+    return {file_id for (file_id,) in rows}
+
+
+def _wants_to_go(copy: ArchiveFileCopy, may_free: bool) -> bool:
+    if copy.has_file == HasFile.ABSENT:
+        return False
+    if copy.wants_file == WantsFile.RELEASED:
+        return True
+    return may_free and bool(copy.wants_file == WantsFile.REMOVABLE)
+
+
+def _set_claimed(taken: Sequence[Claimed]) -> None:
+    for chunk in chunks(item.copy.id for item in taken):
+        ArchiveFileCopy.update(
+            has_file=HasFile.SUSPECT, wants_file=WantsFile.RELEASED, last_update=utcnow()
+        ).where(ArchiveFileCopy.id << chunk).execute()
+
+
+def _keep_evidence(
+    taken: Sequence[Claimed], protectors: Mapping[int, list[ArchiveFileCopy]]
+) -> None:
+    if not doorbell.available():
+        return
+    rows = [
+        {
+            "copy_id": item.copy.id,
+            "file_id": item.copy.file_id,
+            "node_id": item.copy.node_id,
+            "protected_by": json.dumps(
+                [
+                    {"copy": p.id, "node": p.node.name, "last_update": str(p.last_update)}
+                    for p in protectors[item.copy.file_id]
+                    if p.id != item.copy.id
+                ]
+            ),
+        }
+        for item in taken
+    ]
+    for chunk in chunks(rows, 100):
+        DeletionEvidence.insert_many(chunk).execute()
+
+
+def _missing_bytes(node: StorageNode) -> int:
+    """How much space the node wants freed; 0 for archive nodes and if nothing is known."""
+    if node.archive or node.avail_gb is None:
+        return 0
+    return max(0, int((node.min_avail_gb - node.avail_gb) * GIB))
+
+
+def _bytes(copy: ArchiveFileCopy) -> int:
+    return copy.size_b if copy.size_b is not None else (copy.file.size_b or 0)

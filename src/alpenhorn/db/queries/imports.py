@@ -1,0 +1,261 @@
+"""Registration of files that lie on a node, and the requests that ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from alpenhorn.common.units import utcnow
+from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
+from alpenhorn.db.archive import NODE_INIT_PATH, ArchiveFileCopy, ArchiveFileImportRequest
+from alpenhorn.db.connection import change
+from alpenhorn.db.enums import HasFile, WantsFile
+from alpenhorn.db.queries import autoactions, deletion
+from alpenhorn.db.queries.common import by_ids, chunks, copies_with_files, lock_files
+from alpenhorn.db.storage import StorageNode
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that was read completely: the evidence on which it is registered."""
+
+    acq_name: str
+    file_name: str
+    size_b: int
+    md5sum: str
+    space_b: int | None
+    """Space used on the medium."""
+    request_id: int | None = None
+    """Import request that asked for this file; completed with it."""
+
+
+@dataclass
+class Registered:
+    """Result for one `Found`."""
+
+    found: Found
+    outcome: str
+    """Result word of data-index.md §10: success, duplicate or unregistered."""
+    copy: ArchiveFileCopy | None = None
+    new_file: ArchiveFile | None = None
+    new_acq: ArchiveAcq | None = None
+    was_missing: bool = False
+    mismatch: str | None = None
+    """Set if the bytes are not those of the registered file: the copy was recorded as corrupt."""
+
+    @property
+    def path(self) -> PurePath:
+        """Path relative to the node's root."""
+        return PurePath(self.found.acq_name, self.found.file_name)
+
+    @property
+    def added(self) -> bool:
+        """Was a copy recorded, good or corrupt?"""
+        return self.outcome == "success"
+
+
+def pending(node: StorageNode, limit: int) -> list[ArchiveFileImportRequest]:
+    """Return the oldest pending import requests of a node; one statement."""
+    query = ArchiveFileImportRequest.select().where(
+        ArchiveFileImportRequest.node == node,
+        ArchiveFileImportRequest.completed == False,  # noqa: E712
+    )
+    return list(query.order_by(ArchiveFileImportRequest.id).limit(limit))
+
+
+def complete(request_id: int) -> bool:
+    """Mark an import request as dealt with; returns False if it was already."""
+    return bool(
+        ArchiveFileImportRequest.update(completed=True)
+        .where(
+            ArchiveFileImportRequest.id == request_id,
+            ArchiveFileImportRequest.completed == False,  # noqa: E712
+        )
+        .execute()
+    )
+
+
+def tracked_paths(node: StorageNode) -> Iterator[str]:
+    """Yield the paths of all files that the index says are on a node in any way; one statement."""
+    query = (
+        ArchiveFileCopy.select(ArchiveAcq.name, ArchiveFile.name)
+        .join(ArchiveFile)
+        .join(ArchiveAcq)
+        .where(ArchiveFileCopy.node == node, ArchiveFileCopy.has_file != HasFile.ABSENT)
+        .tuples()
+    )
+    for acq, name in query.iterator():
+        yield f"{acq}/{name}"
+
+
+def tracked(node: StorageNode, names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return which (acquisition, file) names have a copy other than absent on a node."""
+    wanted = set(names)
+    query = copies_with_files().where(
+        ArchiveFileCopy.node == node, ArchiveFileCopy.has_file != HasFile.ABSENT
+    )
+    rows = by_ids(query, ArchiveFile.name, sorted({name for _, name in wanted}))
+    return {(row.file.acq.name, row.file.name) for row in rows} & wanted
+
+
+def registered(names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return which (acquisition, file) names have file rows."""
+    wanted = set(names)
+    acqs, _ = _acquisitions({acq for acq, _ in wanted}, create=False)
+    return set(_find_files([key for key in wanted if key[0] in acqs], acqs))
+
+
+def register(
+    node: StorageNode,
+    found: Sequence[Found],
+    create: bool,
+    inside: Callable[[list[Registered]], None] | None = None,
+) -> list[Registered]:
+    """Record files found on a node: acquisitions, files, copies, auto-actions; one transaction.
+
+    The import requests of the files are completed in it, whatever the outcome.
+
+    The unique keys settle races with other importers: whoever comes second finds the rows of the
+    first. A file that is known under its name becomes a good copy only if length and MD5 agree
+    (W-1); otherwise a corrupt one.
+
+    Args:
+        node: where the files are.
+        found: what was read.
+        create: may acquisitions and files be created?
+        inside: called with the results before the commit; if it raises, nothing is recorded.
+
+    Returns:
+        One result per `found`, in the same order.
+    """
+    with change():
+        acqs, new_acqs = _acquisitions({item.acq_name for item in found}, create)
+        files, new_files = _files(found, acqs, create)
+        lock_files(file.id for file in files.values())
+        copies = _copies(node, [file.id for file in files.values()])
+        results = [_record(node, item, acqs, files, copies) for item in found]
+        for result in results:
+            key = (result.found.acq_name, result.found.file_name)
+            if result.added and key in new_files:
+                result.new_file = new_files.pop(key)
+                result.new_acq = new_acqs.pop(key[0], None)
+        good = [r.copy.file_id for r in results if r.copy and r.added and not r.mismatch]
+        autoactions.apply(node, good)
+        if node.archive:
+            deletion.ring_waiting(good)
+        for item in found:
+            if item.request_id is not None:
+                complete(item.request_id)
+        if inside is not None:
+            inside(results)
+    return results
+
+
+def _acquisitions(
+    names: set[str], create: bool
+) -> tuple[dict[str, ArchiveAcq], dict[str, ArchiveAcq]]:
+    """Return the acquisitions by name, and those of them that this call created."""
+    known = {row.name: row for row in by_ids(ArchiveAcq.select(), ArchiveAcq.name, sorted(names))}
+    missing = sorted(names - known.keys())
+    if not missing or not create:
+        return known, {}
+    for chunk in chunks(missing):
+        ArchiveAcq.insert_many([{"name": name} for name in chunk]).on_conflict_ignore().execute()
+    new = {row.name: row for row in by_ids(ArchiveAcq.select(), ArchiveAcq.name, missing)}
+    return known | new, new
+
+
+def _files(
+    found: Sequence[Found], acqs: dict[str, ArchiveAcq], create: bool
+) -> tuple[dict[tuple[str, str], ArchiveFile], dict[tuple[str, str], ArchiveFile]]:
+    """Return the files by (acquisition, name), and those of them that this call created."""
+    wanted = {(i.acq_name, i.file_name): i for i in found if i.acq_name in acqs}
+    known = _find_files(wanted.keys(), acqs)
+    missing = [key for key in wanted if key not in known]
+    if not missing or not create:
+        return known, {}
+    now = utcnow()
+    rows = [
+        {
+            "acq": acqs[key[0]].id,
+            "name": key[1],
+            "size_b": wanted[key].size_b,
+            "md5sum": wanted[key].md5sum,
+            "registered": now,
+        }
+        for key in missing
+    ]
+    for chunk in chunks(rows, 100):
+        ArchiveFile.insert_many(chunk).on_conflict_ignore().execute()
+    new = _find_files(missing, acqs)
+    return known | new, new
+
+
+def _find_files(
+    keys: Iterable[tuple[str, str]], acqs: dict[str, ArchiveAcq]
+) -> dict[tuple[str, str], ArchiveFile]:
+    by_acq: dict[str, list[str]] = {}
+    for acq_name, name in keys:
+        by_acq.setdefault(acq_name, []).append(name)
+    result = {}
+    for acq_name, names in by_acq.items():
+        query = ArchiveFile.select().where(ArchiveFile.acq == acqs[acq_name])
+        for row in by_ids(query, ArchiveFile.name, names):
+            row.acq = acqs[acq_name]
+            result[acq_name, row.name] = row
+    return result
+
+
+def _copies(node: StorageNode, file_ids: Sequence[int]) -> dict[int, ArchiveFileCopy]:
+    query = ArchiveFileCopy.select().where(ArchiveFileCopy.node == node)
+    return {row.file_id: row for row in by_ids(query, ArchiveFileCopy.file, file_ids)}
+
+
+def _record(
+    node: StorageNode,
+    item: Found,
+    acqs: dict[str, ArchiveAcq],
+    files: dict[tuple[str, str], ArchiveFile],
+    copies: dict[int, ArchiveFileCopy],
+) -> Registered:
+    """Make or change the copy row of one file."""
+    file = files.get((item.acq_name, item.file_name))
+    if file is None:
+        return Registered(item, "unregistered")
+    known = copies.get(file.id)
+    if known is not None and known.has_file != HasFile.ABSENT:
+        return Registered(item, "duplicate", known)
+    mismatch = _difference(file, item)
+    values = {
+        "has_file": HasFile.CORRUPT if mismatch else HasFile.PRESENT,
+        "wants_file": WantsFile.KEEP,
+        "ready": True,
+        "size_b": item.space_b,
+        "last_update": utcnow(),
+    }
+    was_missing = known is not None and known.wants_file == WantsFile.KEEP
+    if known is None:
+        copy = ArchiveFileCopy.create(file=file, node=node, **values)
+    else:
+        ArchiveFileCopy.update(values).where(
+            ArchiveFileCopy.id == known.id, ArchiveFileCopy.has_file == HasFile.ABSENT
+        ).execute()
+        copy = ArchiveFileCopy.get_by_id(known.id)
+    copy.file, copy.node = file, node
+    copies[file.id] = copy
+    return Registered(item, "success", copy, was_missing=was_missing, mismatch=mismatch)
+
+
+def _difference(file: ArchiveFile, item: Found) -> str | None:
+    """Say how the bytes differ from what the index holds; None if nothing known contradicts."""
+    if file.size_b is not None and file.size_b != item.size_b:
+        return f"Size: {item.size_b}; expected: {file.size_b}"
+    if file.md5sum and file.md5sum.lower() != item.md5sum:
+        return f"MD5: {item.md5sum}; expected: {file.md5sum.lower()}"
+    return None
+
+
+def is_init(request: ArchiveFileImportRequest) -> bool:
+    """Tell whether an import request asks for the initialisation of its node."""
+    return bool(request.path == NODE_INIT_PATH)

@@ -1,0 +1,270 @@
+"""Which schema the Data Index has, and how one is made (spec: data-index.md §5, §6)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+import peewee as pw
+
+from alpenhorn.db import operations
+from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
+from alpenhorn.db.archive import (
+    ArchiveFileCopy,
+    ArchiveFileCopyRequest,
+    ArchiveFileImportRequest,
+)
+from alpenhorn.db.connection import base_model, change, database_proxy
+from alpenhorn.db.data_index import DataIndexVersion, current_version
+from alpenhorn.db.storage import StorageGroup, StorageNode, StorageTransferAction
+from alpenhorn.errors import IndexUnreachable, SchemaMismatch
+
+COMPONENT = "alpenhorn"
+
+gamut: tuple[type[base_model], ...] = (
+    ArchiveAcq,
+    ArchiveFile,
+    ArchiveFileCopy,
+    ArchiveFileCopyRequest,
+    ArchiveFileImportRequest,
+    DataIndexVersion,
+    StorageGroup,
+    StorageNode,
+    StorageTransferAction,
+)
+"""The nine tables of schema version 2, in their public order (spec: data-index.md §1.1)."""
+
+
+class InitOutcome(Enum):
+    """What `initialise` found and did."""
+
+    CREATED = "created"
+    ALREADY_THERE = "already there"
+    EXTENDED = "extended"
+
+
+def found_version(component: str) -> int:
+    """Read the version of a component.
+
+    Returns:
+        The version; 0 if there is no row or no table.
+
+    Raises:
+        IndexUnreachable: the database cannot be read.
+    """
+    try:
+        row = DataIndexVersion.get_or_none(component=component)
+    except pw.PeeweeException as error:  # a missing driver is no DatabaseError
+        if not _table_there("dataindexversion", error):
+            return 0
+        raise IndexUnreachable(f"Unable to determine schema version: {error}") from error
+    return row.version if row else 0
+
+
+def schema_version(
+    *,
+    check: bool = False,
+    component: str | None = None,
+    component_version: int | str | None = None,
+    return_check: bool = False,
+) -> int | bool:
+    """Return, or check, the schema version of a component (spec: data-index.md §5.2).
+
+    Args:
+        check: check the component ``alpenhorn`` against this program; the next two are ignored.
+        component: whose version; ``alpenhorn`` if None.
+        component_version: check against this requirement: a number, or text such as ``>=2,<5``.
+        return_check: return whether the check passed instead of raising.
+
+    Returns:
+        The version found (0: none), or the result of the check.
+
+    Raises:
+        ValueError: the requirement cannot be parsed, or `return_check` without a check.
+        SchemaMismatch: the check failed.
+        IndexUnreachable: the database cannot be read.
+    """
+    if check:
+        component, component_version = COMPONENT, current_version
+    name = component or COMPONENT
+    if component_version is None:
+        if return_check:
+            raise ValueError("return_check needs a check")
+        return found_version(name)
+    requirement = Requirement.parse(component_version)
+    found = found_version(name)
+    passed = requirement.met_by(found)
+    if return_check:
+        return passed
+    if not passed:
+        raise SchemaMismatch(_mismatch_text(name, requirement, found))
+    return found
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A condition on a schema version: the version itself, or one or two bounds."""
+
+    text: str
+    bounds: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def parse(cls, requirement: int | str) -> Requirement:
+        """Read a requirement.
+
+        Raises:
+            ValueError: it is in none of the accepted forms.
+        """
+        text = str(requirement)
+        if re.fullmatch(r"\d+", text):
+            return cls(text, (("=", int(text)),))
+        matches = [re.fullmatch(r"(<=?|>=?)(\d+)", part) for part in text.split(",")]
+        bounds = tuple((match[1], int(match[2])) for match in matches if match)
+        directions = {operator[0] for operator, _ in bounds}
+        if len(bounds) != len(matches) or len(bounds) > 2 or len(directions) != len(bounds):
+            raise ValueError(f"bad schema version: {text}")
+        return cls(text, bounds)
+
+    def met_by(self, version: int) -> bool:
+        """Tell whether a version meets the requirement."""
+        tests = {
+            "=": lambda bound: version == bound,
+            "<": lambda bound: version < bound,
+            "<=": lambda bound: version <= bound,
+            ">": lambda bound: version > bound,
+            ">=": lambda bound: version >= bound,
+        }
+        return all(tests[operator](bound) for operator, bound in self.bounds)
+
+
+def check_schema() -> None:
+    """Refuse to work with an index of another version, or of a later layout.
+
+    Raises:
+        SchemaMismatch: with a text that says what was wanted and what was found.
+        IndexUnreachable: the database cannot be read.
+    """
+    schema_version(check=True)
+    if "storagehost" in existing_tables():
+        raise SchemaMismatch(
+            "This Data Index was changed by a later alpenhorn (it has a table storagehost): "
+            "this program cannot work with it."
+        )
+
+
+def existing_tables() -> set[str]:
+    """Return the names of all tables in the database.
+
+    Raises:
+        IndexUnreachable: the database cannot be read.
+    """
+    try:
+        return set(database_proxy.get_tables())
+    except pw.PeeweeException as error:  # a missing driver is no DatabaseError
+        raise IndexUnreachable(f"Database read error: {error}") from error
+
+
+def initialise() -> InitOutcome:
+    """Make the Data Index, or add what an existing one lacks; safe to repeat.
+
+    All is one transaction where the database can do that.
+
+    Returns:
+        What was done.
+
+    Raises:
+        SchemaMismatch: another version, or part of an index, is there; nothing is changed.
+        IndexUnreachable: the database cannot be used.
+    """
+    tables = existing_tables()
+    version = found_version(COMPONENT)
+    if version == current_version:
+        check_schema()
+        return _extend()
+    if version:
+        raise SchemaMismatch(f"Data Index version {version} already present.")
+    if tables & {table_name(model) for model in gamut}:
+        raise SchemaMismatch(
+            "Partially initialised (or pre-version) Data Index found: "
+            "repair it by hand, or use an empty database."
+        )
+    try:
+        _create()
+    except pw.PeeweeException as error:
+        if found_version(COMPONENT) == current_version:
+            return InitOutcome.ALREADY_THERE  # another db init was quicker
+        raise IndexUnreachable(f"Unable to initialise the Data Index: {error}") from error
+    return InitOutcome.CREATED
+
+
+def operations_available() -> bool:
+    """Tell whether our own tables are there, in the version that this program knows."""
+    return found_version(operations.COMPONENT) == operations.VERSION
+
+
+def table_name(model: type[base_model]) -> str:
+    """Return the name of a model's table."""
+    return str(model._meta.table_name)
+
+
+def _create() -> None:
+    made: list[type[base_model]] = []
+    try:
+        with change():
+            for model in (*gamut, *operations.OPERATIONS_TABLES):
+                model.create_table(safe=False)
+                made.append(model)
+            DataIndexVersion.create(component=COMPONENT, version=current_version)
+            DataIndexVersion.create(component=operations.COMPONENT, version=operations.VERSION)
+    except pw.PeeweeException:
+        if isinstance(database_proxy.obj, pw.MySQLDatabase):
+            database_proxy.drop_tables(made, safe=True)  # MySQL commits each CREATE by itself
+        raise
+
+
+def _extend() -> InitOutcome:
+    """Add the tables and indexes that an index made by another program lacks."""
+    missing_tables = not operations_available()
+    missing = [index for model in gamut for index in _missing_indexes(model)]
+    if not missing_tables and not missing:
+        return InitOutcome.ALREADY_THERE
+    with change():
+        if missing_tables:
+            for model in operations.OPERATIONS_TABLES:
+                model.create_table(safe=True)
+            DataIndexVersion.insert(
+                component=operations.COMPONENT, version=operations.VERSION
+            ).on_conflict_ignore().execute()
+        for index in missing:
+            database_proxy.execute(index)
+    return InitOutcome.EXTENDED
+
+
+def _missing_indexes(model: type[base_model]) -> list[pw.ModelIndex]:
+    """Return our plain composite indexes that the table lacks, whatever they are called there."""
+    present = {tuple(index.columns) for index in database_proxy.get_indexes(table_name(model))}
+    return [
+        index
+        for index in model._meta.fields_to_index()
+        if tuple(part.column_name for part in index._expressions) not in present
+    ]
+
+
+def _table_there(name: str, error: Exception) -> bool:
+    """After a failed query: is the table there at all?"""
+    try:
+        return name in set(database_proxy.get_tables())
+    except pw.PeeweeException as second:
+        raise IndexUnreachable(f"Database read error: {error}") from second
+
+
+def _mismatch_text(name: str, requirement: Requirement, found: int) -> str:
+    subject = (
+        "Data Index version mismatch"
+        if name == COMPONENT
+        else f'Schema version mismatch for Data Index component "{name}"'
+    )
+    was = f"found version {found}" if found else "no schema found"
+    text = f"{subject}:  wanted version {requirement.text}; {was}"
+    return text + ("" if found or name != COMPONENT else ".  Run `alpenhorn db init` to make one.")

@@ -1,0 +1,62 @@
+"""Is this medium the node's? The file ``ALPENHORN_NODE`` at the root says so (io-classes.md §6.1).
+
+It protects against a file system that is not mounted, or the wrong disk at the mount point: then
+the node is not available, and nothing is read, written or concluded to be missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from alpenhorn.io.default.tree import NODE_FILE
+from alpenhorn.transfer.flush import flush_directories
+
+log = logging.getLogger(__name__)
+
+
+def named(root: str | None) -> str | None:
+    """Return the name in the node file, None if it cannot be read."""
+    if not root:
+        return None
+    try:
+        with Path(root, NODE_FILE).open(encoding="utf-8", errors="replace") as file:
+            return file.readline().rstrip()
+    except OSError:
+        return None
+
+
+def check(name: str, root: str | None) -> bool:
+    """Tell whether the medium at `root` is the node `name`, with a WARNING if not."""
+    found = named(root)
+    if found is None:
+        log.warning(f'Node file "{root}/{NODE_FILE}" could not be read.')
+    elif found != name:
+        log.warning(f'Node file "{root}/{NODE_FILE}" names another node: "{found}", not "{name}".')
+    return found == name
+
+
+def write(name: str, root: str | None) -> bool:
+    """Make the node file, never over one that is there (weakness 3).
+
+    Returns:
+        Success; a failure is logged with its cause.
+    """
+    if not root:
+        log.warning(f'Cannot initialise node "{name}": it has no root.')
+        return False
+    path = Path(root, NODE_FILE)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(name + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        flush_directories([path.parent])
+    except FileExistsError:
+        log.warning(f'Cannot initialise node "{name}": "{path}" exists already; remove it by hand.')
+        return False
+    except OSError as error:
+        log.warning(f'Cannot initialise node "{name}": {error.strerror} ("{path}").')
+        return False
+    return True

@@ -1,0 +1,127 @@
+"""Verification: read copies, compare them with the index, store what was found (daemon.md §11).
+
+A check changes `has_file` only, and only of copies that are still suspect. What cannot be read is
+not corrupt: it stays suspect. Nothing is concluded to be missing while the medium is not the
+node's (design: a vanished root).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from alpenhorn import events
+from alpenhorn.common.hashing import md5_of
+from alpenhorn.db import ArchiveFileCopy, HasFile
+from alpenhorn.db.queries import checks
+from alpenhorn.errors import InvalidName
+from alpenhorn.io.default.jobs.batching import Tally, batches, loudness
+from alpenhorn.scheduler import Task
+
+if TYPE_CHECKING:
+    from alpenhorn.io.default.node import DefaultNodeIO
+
+log = logging.getLogger(__name__)
+
+RECORD_FILES = 100
+RECORD_SECONDS = 5.0
+"""Verdicts are stored after so many files or seconds, so that a kill costs little."""
+
+
+def queue_checks(io: DefaultNodeIO, queue: Any, copies: Sequence[ArchiveFileCopy]) -> None:
+    """Queue the verification of suspect copies on the node's FIFO."""
+    for batch in batches(copies, lambda copy: copy.file.size_b):
+        name = (
+            f"Check file {batch[0].file.path} on {io.node.name}"
+            if len(batch) == 1
+            else f"Check {len(batch)} files on {io.node.name}"
+        )
+        Task(check_job, queue=queue, key=io.fifo, name=name, args=(io, batch))
+
+
+def check_job(
+    task: Task, io: DefaultNodeIO, copies: Sequence[ArchiveFileCopy], path: Any = None
+) -> None:
+    """Check copies one after the other; the body of the task.
+
+    Args:
+        task: the task.
+        io: node I/O.
+        copies: copies on its node.
+        path: where a single copy lies, if not at its own path; absolute, below the root.
+    """
+    if not io.check_init():
+        log.warning(f"Not checking on {io.node.name}: its medium is not there.")
+        return
+    tally = Tally(log, "Checked", quiet=len(copies) == 1)
+    for verdicts in _in_portions(_verdicts(io, copies, tally, path)):
+        # The medium may have vanished while we read: then "missing" proves nothing.
+        if any(v.has_file == HasFile.ABSENT for v in verdicts) and not io.check_init():
+            verdicts = [v for v in verdicts if v.has_file != HasFile.ABSENT]
+        checks.record(io.node, verdicts)
+    tally.say()
+
+
+def _verdicts(
+    io: DefaultNodeIO, copies: Sequence[ArchiveFileCopy], tally: Tally, path: Any
+) -> Iterator[checks.Verdict]:
+    level = loudness(copies)
+    for copy in copies:
+        events.emit(events.CheckBegun(io.node.name))
+        verdict = _examine(io, copy, path or copy.file.path, level)
+        tally.add(copy.file.size_b)
+        if verdict is not None:
+            where = f"file {copy.file.path} on node {io.node.name}"
+            log.log(level, f"Updating file copy #{copy.id} for {where}.")
+            yield verdict
+
+
+def _examine(
+    io: DefaultNodeIO, copy: ArchiveFileCopy, path: Any, level: int
+) -> checks.Verdict | None:
+    """Compare one copy with the index; None if it could not be told."""
+    file, where = copy.file, f"{copy.file.path} on node {io.node.name}"
+    try:
+        status = io.tree.stat(path)
+        if status is None:
+            log.error(f"File {where} is missing!")
+            return checks.Verdict(copy.id, HasFile.ABSENT)
+        if file.size_b and status.st_size != file.size_b:
+            log.error(f"File {where} is corrupt! Size: {status.st_size}; expected: {file.size_b}")
+            return checks.Verdict(copy.id, HasFile.CORRUPT)
+        fd = io.tree.open(path)
+        try:
+            md5, _ = md5_of(fd)
+        finally:
+            os.close(fd)
+    except (OSError, InvalidName) as error:
+        log.warning(f"Cannot check {where}: {error}")
+        return None
+    return _judge(copy, md5, status.st_blocks * 512, where, level)
+
+
+def _judge(copy: ArchiveFileCopy, md5: str, space_b: int, where: str, level: int) -> checks.Verdict:
+    expected = (copy.file.md5sum or "").lower()
+    if expected and md5 != expected:
+        log.error(f"File {where} is corrupt! MD5: {md5}; expected: {expected}")
+        return checks.Verdict(copy.id, HasFile.CORRUPT)
+    if not expected:
+        log.warning(f"File {where} has no MD5 in the index: its content could not be verified.")
+    log.log(level, f"File {where} is A-OK!")
+    return checks.Verdict(copy.id, HasFile.PRESENT, space_b)
+
+
+def _in_portions(verdicts: Iterator[checks.Verdict]) -> Iterator[list[checks.Verdict]]:
+    """Gather verdicts until there are `RECORD_FILES` or `RECORD_SECONDS` have passed."""
+    portion: list[checks.Verdict] = []
+    since = time.monotonic()
+    for verdict in verdicts:
+        portion.append(verdict)
+        if len(portion) >= RECORD_FILES or time.monotonic() - since >= RECORD_SECONDS:
+            yield portion
+            portion, since = [], time.monotonic()
+    if portion:
+        yield portion

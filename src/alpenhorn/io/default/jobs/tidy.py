@@ -1,0 +1,80 @@
+"""Tidy-up: remove what a killed daemon, ours or an older one, left behind (daemon.md §14).
+
+The task is exclusive in the node's FIFO, so no pull of this node is running: staging directories
+belong to nobody, except those of pending requests, whose partial data are kept for resumption.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alpenhorn.db.queries import transfers
+from alpenhorn.io.default.tree import STAGING_PREFIX
+from alpenhorn.scheduler import Task
+
+if TYPE_CHECKING:
+    from alpenhorn.io.default.node import DefaultNodeIO
+
+log = logging.getLogger(__name__)
+
+OLD_S = 24 * 3600
+"""Leftovers of older programs are removed only when they are this old."""
+
+
+def queue_tidy(io: DefaultNodeIO, queue: Any, thorough: bool) -> None:
+    """Queue the tidy-up on the node's FIFO.
+
+    Args:
+        io: the node.
+        queue: the task queue.
+        thorough: search the whole tree for leftovers of older programs too.
+    """
+    name = f"Tidy up {io.node.name}"
+    Task(tidy_job, queue=queue, key=io.fifo, exclusive=True, name=name, args=(io, thorough))
+
+
+def tidy_job(task: Task, io: DefaultNodeIO, thorough: bool) -> None:
+    """Remove leftovers; the body of the task."""
+    if not io.check_init():
+        return
+    _remove_staging(io)
+    if thorough:
+        _remove_foreign_leftovers(io)
+
+
+def _remove_staging(io: DefaultNodeIO) -> None:
+    directories = {
+        int(name.removeprefix(STAGING_PREFIX)): path
+        for path in Path(io.tree.root).glob(f"{STAGING_PREFIX}*")
+        if (name := path.name).removeprefix(STAGING_PREFIX).isdecimal()
+    }
+    pending = transfers.pending_among(list(directories))
+    for request_id, path in directories.items():
+        if request_id in pending and _holds_files(path):
+            continue
+        shutil.rmtree(path, ignore_errors=True)
+        if _holds_files(path) or request_id in pending:
+            continue
+        log.warning(f"Removed stale transfer directory {path} on {io.node.name}.")
+
+
+def _holds_files(path: Path) -> bool:
+    return any(child.is_file() for child in path.rglob("*"))
+
+
+def _remove_foreign_leftovers(io: DefaultNodeIO) -> None:
+    """Remove old placeholders of the public program: ``.<name>.placeholder``, empty files."""
+    before = time.time() - OLD_S
+    for path in io.tree.walk("."):
+        name = path.rpartition("/")[2]
+        if not (name.startswith(".") and name.endswith(".placeholder")):
+            continue
+        with suppress(OSError):
+            status = Path(io.tree.root, path).stat(follow_symlinks=False)
+            if status.st_size == 0 and status.st_mtime < before and io.tree.unlink(path):
+                log.warning(f"Removed stale placeholder {path} on {io.node.name}.")

@@ -1,0 +1,204 @@
+"""A directory tree below a root: every name is opened without following links (design P9).
+
+`Tree` is what the jobs of the Default class do to a file system. Paths are relative to the root,
+in POSIX form; a path that could leave the root is refused before anything is opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path, PurePath
+
+from alpenhorn.common.names import invalid_import_path
+from alpenhorn.errors import InvalidName
+from alpenhorn.io.default.updownlock import UpDownLock
+from alpenhorn.transfer.below import opened, parent_of
+from alpenhorn.transfer.flush import flush_directories
+
+STAGING_PREFIX = ".alpenhorn-"
+"""Directories at the root that begin so are ours: pulls stage files in them."""
+
+NODE_FILE = "ALPENHORN_NODE"
+
+
+class Tree:
+    """The files of one node.
+
+    Args:
+        root: absolute path of the node's root; may itself be reached through links.
+        lock: keeps the making and the removing of directories apart.
+    """
+
+    def __init__(self, root: str, lock: UpDownLock) -> None:
+        self.root = root
+        self.lock = lock
+
+    def relative(self, path: PurePath | str) -> str:
+        """Vet a path, relative or absolute below the root, and return it relative to the root.
+
+        Raises:
+            InvalidName: it is not below the root, or not a proper path.
+        """
+        pure = PurePath(path)
+        if pure.is_absolute():
+            if not pure.is_relative_to(self.root):
+                raise InvalidName(f"{pure} is not below the node root {self.root}")
+            pure = pure.relative_to(self.root)
+        text = str(pure)
+        reason = invalid_import_path(text) or ("NUL in the path" if "\0" in text else None)
+        if reason:
+            raise InvalidName(f"{text!r}: {reason}")
+        return text
+
+    def stat(self, path: PurePath | str) -> os.stat_result | None:
+        """Return the status of a regular file, None if there is none at `path`.
+
+        Raises:
+            OSError: it cannot be told whether there is one.
+        """
+        try:
+            with parent_of(self.root, self.relative(path)) as (directory, name):
+                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+                return None
+            raise
+        return status if stat.S_ISREG(status.st_mode) else None
+
+    def open(self, path: PurePath | str) -> int:
+        """Open a regular file for reading; the caller closes the descriptor.
+
+        Raises:
+            OSError: it is not there, not regular, or cannot be read.
+        """
+        with opened(self.root, self.relative(path)) as fd:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", str(path))
+            return os.dup(fd)
+
+    def make_parents(self, path: str) -> bool:
+        """Make the directory that is to hold `path`; returns whether it was missing."""
+        directory = Path(self.root, path).parent
+        missing = not directory.is_dir()
+        with self.lock.up, parent_of(self.root, path, create=True):
+            return missing
+
+    def install(self, staging: str, path: str) -> None:
+        """Move a staged file to its final name, replacing what is there.
+
+        Args:
+            staging: name of the staging directory, relative to the root.
+            path: the file, relative to the staging directory and to the root alike.
+
+        Raises:
+            OSError: it cannot be done; the former file, if any, is still there.
+        """
+        with (
+            self.lock.up,
+            parent_of(self.root, f"{staging}/{path}") as (from_fd, name),
+            parent_of(self.root, path, create=True) as (to_fd, _),
+        ):
+            os.rename(name, name, src_dir_fd=from_fd, dst_dir_fd=to_fd)
+
+    def flush_parents(self, paths: list[str]) -> None:
+        """Flush the directories that hold `paths`, and theirs, up to the root."""
+        directories: set[Path] = set()
+        root = Path(self.root)
+        for path in paths:
+            pure = PurePath(path)
+            directories.update(root / parent for parent in pure.parents)
+        flush_directories(directories)
+
+    def unlink(self, path: str) -> bool:
+        """Remove a file; returns False if it was gone already.
+
+        Raises:
+            OSError: it could not be removed.
+        """
+        try:
+            with parent_of(self.root, self.relative(path)) as (directory, name):
+                os.unlink(name, dir_fd=directory)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def remove_empty_parents(self, path: str, removed: Callable[[Path], None]) -> None:
+        """Remove the directory of `path` if it is empty, then its parents, never the root.
+
+        Args:
+            path: a file that was removed.
+            removed: called with each directory that was removed, as an absolute path.
+
+        Raises:
+            OSError: a directory could not be removed for another reason than being in use.
+        """
+        with self.lock.down:
+            for parent in PurePath(path).parents:
+                if parent == PurePath():
+                    return
+                if not self._rmdir(str(parent)):
+                    return
+                removed(Path(self.root, parent))
+
+    def _rmdir(self, path: str) -> bool:
+        """Remove one directory; False: it is in use. One that is gone already counts as done."""
+        try:
+            with parent_of(self.root, path) as (directory, name):
+                os.rmdir(name, dir_fd=directory)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+                return False
+            raise
+        return True
+
+    def walk(self, path: PurePath | str) -> Iterator[str]:
+        """Yield the regular files at or below `path`, sorted by name within a directory.
+
+        No link is followed, and our own staging directories are left out. A directory that
+        disappears meanwhile is passed over.
+        """
+        if str(path) in (".", ""):
+            yield from self._walk_directory("")
+            return
+        relative = self.relative(path)
+        if self.stat(relative) is not None:
+            yield relative
+            return
+        with suppress(OSError), parent_of(self.root, f"{relative}/x"):
+            yield from self._walk_directory(relative)
+
+    def _walk_directory(self, relative: str) -> Iterator[str]:
+        """Walk with a stack of our own, so that depth has no limit."""
+        stack = [relative]
+        while stack:
+            current = stack.pop()
+            files, directories = self._list(current)
+            yield from files
+            stack.extend(reversed(directories))
+
+    def _list(self, relative: str) -> tuple[list[str], list[str]]:
+        files: list[str] = []
+        directories: list[str] = []
+        prefix = f"{relative}/" if relative else ""
+        with (
+            suppress(FileNotFoundError, NotADirectoryError),
+            parent_of(self.root, f"{prefix}x") as (fd, _),
+            os.scandir(fd) as entries,
+        ):
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    files.append(prefix + entry.name)
+                elif entry.is_dir(follow_symlinks=False) and not is_staging(prefix, entry.name):
+                    directories.append(prefix + entry.name)
+        return sorted(files), sorted(directories)
+
+
+def is_staging(prefix: str, name: str) -> bool:
+    """Tell whether a directory `name` below `prefix` is one of our staging directories."""
+    return not prefix and name.startswith(STAGING_PREFIX)

@@ -1,0 +1,1 @@
+"""Use cases that front ends share: find, plan, apply, explain."""

@@ -1,0 +1,72 @@
+"""Open names below a directory without ever following a link on the way.
+
+Names come from rows that anybody may have written, and directories may be writable by others:
+a link planted below a root must not lead reads or writes elsewhere (design principle P9). The
+root itself is the operator's choice and may be reached through links.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@contextmanager
+def parent_of(root: str | Path, path: str, create: bool = False) -> Iterator[tuple[int, str]]:
+    """Open the directory that holds `path`.
+
+    Args:
+        root: an existing directory.
+        path: relative to `root`, without ``.`` and ``..`` components.
+        create: make missing directories on the way.
+
+    Yields:
+        A descriptor of the directory, closed afterwards, and the last component of `path`.
+
+    Raises:
+        OSError: it does not exist, or a component is a link (``ELOOP`` or ``ENOTDIR``).
+    """
+    *parents, name = path.split("/")
+    fd = os.open(root, _DIRECTORY)
+    try:
+        for part in parents:
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=fd)
+            deeper = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+            os.close(fd)
+            fd = deeper
+        yield fd, name
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def opened(root: str | Path, path: str, flags: int = os.O_RDONLY) -> Iterator[int]:
+    """Open `path` below `root`; arguments and errors as for `parent_of`.
+
+    A link is not followed (``ELOOP``), and opening a FIFO does not wait for a writer.
+    """
+    with parent_of(root, path) as (directory, name):
+        fd = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def locate(root: str, source: str) -> tuple[str, str]:
+    """Divide an absolute path into a trusted directory and the part to walk without links.
+
+    A source below `root` is walked from there; any other is taken to lie in the directory that
+    the caller chose for it.
+    """
+    prefix = root.rstrip("/") + "/"
+    if source.startswith(prefix) and not {"", ".", ".."} & set(source[len(prefix) :].split("/")):
+        return prefix, source[len(prefix) :]
+    directory, _, name = source.rpartition("/")
+    return directory or "/", name

@@ -1,0 +1,132 @@
+"""MD5 sums: right, balanced in the metrics, and never hanging."""
+
+import hashlib
+import os
+import threading
+
+import pytest
+
+from alpenhorn import events
+from alpenhorn.common import hashing
+
+
+@pytest.fixture
+def running():
+    """The sum of all HashRunning events, as a list of partial sums."""
+    sums = [0]
+    end = events.subscribe(events.HashRunning, lambda event: sums.append(sums[-1] + event.change))
+    yield sums
+    end()
+
+
+@pytest.fixture
+def small_units(monkeypatch):
+    monkeypatch.setattr(hashing, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(hashing, "CHUNK_BYTES", 10_000)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 10_000, 12_288, 12_289, 100_001])
+@pytest.mark.parametrize("limit", [60.0, None])
+@pytest.mark.usefixtures("small_units")
+def test_sum_and_length_are_right_at_all_boundaries(tmp_path, size, limit):
+    data = os.urandom(size)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        assert hashing.md5_of(file, limit) == (hashlib.md5(data).hexdigest(), size)
+
+
+def test_the_known_sum_of_the_walkthrough_style(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    assert hashing.md5sum_file(path) == "900150983cd24fb0d6963f7d28e17f72"
+    assert hashing.md5sum_file(str(path)) == "900150983cd24fb0d6963f7d28e17f72"
+
+
+def test_the_descriptor_stays_open_with_its_offset(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abcdef")
+    with path.open("rb") as file:
+        file.seek(3)
+        assert hashing.md5_of(file.fileno())[1] == 6
+        assert file.read() == b"def"
+
+
+def test_hash_running_is_balanced_after_success_and_failure(tmp_path, running):
+    (tmp_path / "file").write_bytes(b"x")
+    hashing.md5sum_file(tmp_path / "file")
+    directory = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(IsADirectoryError):
+        hashing.md5_of(directory)
+    os.close(directory)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        hashing.md5_of(directory)
+    assert running == [0, 1, 0, 1, 0, 1, 0]
+
+
+def test_what_cannot_be_read_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        hashing.md5sum_file(tmp_path / "none")
+
+
+@pytest.fixture
+def hanging(monkeypatch):
+    """Reads that block until the returned event is set."""
+    release = threading.Event()
+    real = os.preadv
+
+    def preadv(*args):
+        release.wait(30)
+        return real(*args)
+
+    monkeypatch.setattr(hashing.os, "preadv", preadv)
+    yield release
+    release.set()
+
+
+def test_a_hanging_medium_is_given_up(tmp_path, hanging, running, monkeypatch):
+    monkeypatch.setattr(hashing, "CHUNK_SECONDS", 0.05)
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    with path.open("rb") as file, pytest.raises(TimeoutError):
+        hashing.md5_of(file, 0.05)
+    assert running == [0, 1, 0]
+
+
+def test_the_facade_says_none_for_a_hanging_medium(tmp_path, monkeypatch):
+    def hang(source, chunk_seconds=None):
+        raise TimeoutError
+
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    monkeypatch.setattr(hashing, "md5_of", hang)
+    assert hashing.md5sum_file(path) is None
+
+
+def test_a_fifo_in_place_of_a_file_does_not_hang_the_facade(tmp_path, monkeypatch):
+    monkeypatch.setattr(hashing, "CHUNK_SECONDS", 0.05)
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    assert hashing.md5sum_file(path) is None
+    os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))  # lets the abandoned call go
+
+
+def test_an_abandoned_read_never_reads_another_file(tmp_path, hanging):
+    """The number of the caller's descriptor may be in use for another file when it comes back."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"first")
+    second.write_bytes(b"second!")
+    fd = os.open(first, os.O_RDONLY)
+    before = set(threading.enumerate())
+    reader = hashing._Reader(fd)
+    thread = threading.Thread(target=reader.read_chunk)
+    thread.start()
+    os.close(fd)
+    other = os.open(second, os.O_RDONLY)
+    assert other == fd
+    hanging.set()
+    thread.join(20)
+    os.close(other)
+    assert set(threading.enumerate()) == before
+    assert reader.length == len(b"first")
+    reader.close()
