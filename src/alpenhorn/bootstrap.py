@@ -14,9 +14,17 @@ from alpenhorn import db
 from alpenhorn.common import config, logger
 from alpenhorn.common.host import get_hostname
 from alpenhorn.db import schema
+from alpenhorn.errors import AlpenhornError, ExtensionError, IndexUnreachable, SchemaMismatch
 from alpenhorn.extensions import loader
+from alpenhorn.extensions.base import Extension
 
 log = logging.getLogger(__name__)
+
+_MEND_EXTENSION = (
+    "Mend it, put its directory on PYTHONPATH, or take it out of `extensions` in the configuration."
+)
+_MEND_DATABASE = "Check database.url in the configuration, and that the database can be reached."
+_OTHER_VERSION = "Use the alpenhorn that made this index, or another database.url."
 
 
 @dataclass(frozen=True)
@@ -52,13 +60,36 @@ def start(
     config.warn_unknown_keys()
     if not cli:
         config.check_daemon_config()
-    extensions = loader.find_extensions()
+    extensions = _find_extensions()
     loader.init_extensions(extensions, stage=1)
     db.connect()
     if check_schema:
-        schema.check_schema()
+        _check_schema()
     loader.init_extensions(extensions, stage=2)
     return App(host=get_hostname())
+
+
+def _find_extensions() -> list[Extension]:
+    try:
+        return loader.find_extensions()
+    except ExtensionError as error:
+        raise _advised(error, _MEND_EXTENSION) from error
+
+
+def _check_schema() -> None:
+    try:
+        schema.check_schema()
+    except IndexUnreachable as error:
+        raise _advised(error, _MEND_DATABASE) from error
+    except SchemaMismatch as error:
+        if schema.found_version(schema.COMPONENT):
+            raise _advised(error, _OTHER_VERSION) from error
+        raise  # it says what to do
+
+
+def _advised(error: AlpenhornError, advice: str) -> AlpenhornError:
+    """Put behind what is wrong what to do about it."""
+    return type(error)(f"{error.message.rstrip('.')}.  {advice}")
 
 
 def start_alpenhorn(

@@ -16,6 +16,7 @@ from alpenhorn.cli.settings import Settings, verbosity
 from alpenhorn.services import about
 
 NOUNS = {name: f"alpenhorn.cli.{name}:{name}" for name in ("acq", "db", "file", "group", "node")}
+NOUNS["demo"] = "alpenhorn.demo.command:demo"
 
 
 def _show_and_exit(

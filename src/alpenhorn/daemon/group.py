@@ -17,6 +17,9 @@ from alpenhorn.scheduler import FairMultiFIFOQueue
 
 log = logging.getLogger(__name__)
 
+LONGEST_PAUSE_S = 600.0
+"""Longest pause between two tries of one request."""
+
 
 class UpdateableGroup:
     """A group with at least one available node on this host.
@@ -43,7 +46,7 @@ class UpdateableGroup:
         self.db = group
         self.io_class: InternalIO
         self.io: BaseGroupIO
-        self.patience = Patience()
+        self.patience = Patience(longest=LONGEST_PAUSE_S)
         self.obstacles = Obstacles(log)
         self.idle_at_start = idle
         self.updated = False
@@ -79,12 +82,14 @@ class UpdateableGroup:
 
     def _make_io(self) -> None:
         self.io_class = registry.entry_for(self.db)
-        config = registry.parse_config(self.db.io_config)
         fifo = (True, self.db.name, time.monotonic())
         self._queue.label_fifo(fifo, f"Group {self.db.name}")
         assert self.io_class.group_class is not None
         try:
+            config = registry.parse_config(self.db.io_config)
             self.io = self.io_class.group_class(self.db, config, self._queue, fifo)
+        except AlpenhornError as error:
+            raise AlpenhornError(f'Cannot use group "{self.db.name}": {error.message}') from error
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise AlpenhornError(f'Cannot use group "{self.db.name}": {error!r}') from error
 

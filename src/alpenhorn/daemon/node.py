@@ -21,6 +21,9 @@ from alpenhorn.scheduler import FairMultiFIFOQueue
 
 log = logging.getLogger(__name__)
 
+LONGEST_IMPORT_PAUSE_S = 30.0
+"""A file that was locked is looked at again soon: its writer will be done."""
+
 
 class UpdateableNode:
     """A node of this host.
@@ -39,12 +42,16 @@ class UpdateableNode:
         self.io_class: InternalIO
         self.io: BaseNodeIO
         self.patience = Patience()
+        """For checks, deletions and staging that did not come off."""
+        self.import_patience = Patience(longest=LONGEST_IMPORT_PAUSE_S)
         self.obstacles = Obstacles(log)
         self.updated = False
         """Was the regular update of this pass carried out?"""
         self.worked = True
         """Was any I/O done since the last idle update?"""
         self.verify_cursor: int | None = None
+        self.verify_again_at = 0.0
+        """When auto-verify may go on (`time.monotonic`): once per update interval."""
         self.unwatch: Callable[[], None] | None = None
         """Ends the watch of auto-import, if there is one."""
         self._make_io()
@@ -77,12 +84,14 @@ class UpdateableNode:
 
     def _make_io(self) -> None:
         self.io_class = registry.entry_for(self.db)
-        config = registry.parse_config(self.db.io_config)
         fifo = (False, self.db.name, time.monotonic())
         self._queue.label_fifo(fifo, f"Node {self.db.name}")
         assert self.io_class.node_class is not None
         try:
+            config = registry.parse_config(self.db.io_config)
             self.io = self.io_class.node_class(self.db, config, self._queue, fifo)
+        except AlpenhornError as error:
+            raise AlpenhornError(f'Cannot use node "{self.db.name}": {error.message}') from error
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise AlpenhornError(f'Cannot use node "{self.db.name}": {error!r}') from error
 

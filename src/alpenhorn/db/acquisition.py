@@ -10,6 +10,7 @@ import peewee as pw
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.connection import base_model
 from alpenhorn.db.enums import HasFile, StorageType
+from alpenhorn.db.fields import NameField
 
 
 class ArchiveAcq(base_model):
@@ -19,7 +20,7 @@ class ArchiveAcq(base_model):
         id = pw.AutoField()
         files: Any
 
-    name = pw.CharField(max_length=64, unique=True)
+    name = NameField(max_length=64, unique=True)
     comment = pw.TextField(null=True)
 
 
@@ -33,7 +34,7 @@ class ArchiveFile(base_model):
         requests: Any
 
     acq = pw.ForeignKeyField(ArchiveAcq, backref="files")
-    name = pw.CharField(max_length=255)
+    name = NameField(max_length=255)
     size_b = pw.BigIntegerField(null=True)
     md5sum = pw.CharField(null=True, max_length=32)
     registered = pw.DateTimeField(default=utcnow)

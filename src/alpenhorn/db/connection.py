@@ -23,7 +23,7 @@ import peewee as pw
 from playhouse import db_url
 
 from alpenhorn.common import config
-from alpenhorn.db.fields import EnumField
+from alpenhorn.db.fields import EnumField, NameField
 from alpenhorn.errors import IndexUnreachable
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,8 @@ def connection_lost(error: BaseException) -> bool:
     """
     if error.args and error.args[0] in _LOST_CODES:
         return True
+    if isinstance(error, pw.InterfaceError) and error.args[:1] == (0,):
+        return True  # PyMySQL's way to say that the connection is closed
     text = str(error).lower()
     return any(phrase in text for phrase in _LOST_TEXTS)
 
@@ -144,6 +146,8 @@ def connect() -> None:
 def bind(database: pw.Database) -> None:
     """Use `database` as the Data Index of this process."""
     EnumField.native = isinstance(database, pw.MySQLDatabase)
+    NameField.exact = "utf8mb4_bin" if EnumField.native else None
+    EnumField.string_type = "string" if isinstance(database, pw.SqliteDatabase) else "VARCHAR"
     database_proxy.initialize(database)
 
 
@@ -196,7 +200,7 @@ def ensure_usable() -> bool:
 def _in_memory(database: Any) -> bool:
     name = str(getattr(database, "database", ""))
     return isinstance(database, pw.SqliteDatabase) and (
-        name in ("", ":memory:") or "mode=memory" in name
+        name == "" or ":memory:" in name or "mode=memory" in name
     )
 
 
@@ -204,11 +208,15 @@ def _builtin_connect(section: dict[str, Any]) -> pw.Database:
     url = section.get("url")
     if not url:
         raise pw.OperationalError("No database configured")
-    scheme = urlsplit(str(url)).scheme
+    unquote = bool(section.get("unquote", False))
+    try:
+        scheme = urlsplit(str(url)).scheme
+        options = db_url.parse(str(url), unquote_password=unquote, unquote_user=unquote)
+    except ValueError:
+        # Its text may quote the password.
+        raise pw.OperationalError("database.url cannot be read: check host and port") from None
     if scheme not in db_url.schemes:
         raise pw.OperationalError("Database connect failed")
-    unquote = bool(section.get("unquote", False))
-    options = db_url.parse(str(url), unquote_password=unquote, unquote_user=unquote)
     base = db_url.schemes[scheme]
     return _make(base, options)
 
@@ -217,15 +225,17 @@ def _make(base: type[pw.Database], options: dict[str, Any]) -> pw.Database:
     """Make a database object of a real subclass of `base` with our policies."""
     cls: Any = type(f"Retrying{base.__name__}", (RetryReads, base), {})
     if issubclass(base, pw.SqliteDatabase):
-        options.setdefault("timeout", BUSY_TIMEOUT_S)
         options.setdefault("pragmas", _sqlite_pragmas(options))
     elif issubclass(base, pw.MySQLDatabase):
         options.setdefault("sql_mode", "PIPES_AS_CONCAT,STRICT_TRANS_TABLES")
+        # What is read under a lock must be what is there now, not what a snapshot showed.
+        options.setdefault("init_command", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
     return cls(**options)
 
 
 def _sqlite_pragmas(options: dict[str, Any]) -> list[tuple[str, Any]]:
-    pragmas: list[tuple[str, Any]] = [("foreign_keys", 1), ("synchronous", "full")]
-    if options.get("database") != ":memory:":
-        pragmas.insert(0, ("journal_mode", "wal"))
-    return pragmas
+    seconds = options.get("timeout") or BUSY_TIMEOUT_S
+    pragmas: list[tuple[str, Any]] = [("busy_timeout", int(seconds * 1000))]
+    if ":memory:" not in str(options.get("database")):
+        pragmas.append(("journal_mode", "wal"))
+    return [*pragmas, ("foreign_keys", 1), ("synchronous", "full")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import peewee as pw
 
 from alpenhorn.db.connection import base_model
+from alpenhorn.db.fields import NameField
 
 current_version = 2
 """Schema version of the component ``alpenhorn`` that this program implements."""
@@ -13,5 +14,5 @@ current_version = 2
 class DataIndexVersion(base_model):
     """Which version of which component the Data Index holds."""
 
-    component = pw.CharField(max_length=256, unique=True)
+    component = NameField(max_length=256, unique=True)
     version = pw.IntegerField()

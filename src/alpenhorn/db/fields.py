@@ -12,8 +12,10 @@ import peewee as pw
 
 if TYPE_CHECKING:
     _Field = pw.Field[Any]
+    _CharField = pw.CharField[str]
 else:
     _Field = pw.Field  # not generic at run time
+    _CharField = pw.CharField
 
 
 class EnumField(_Field):
@@ -25,6 +27,8 @@ class EnumField(_Field):
     """
 
     native = True
+    string_type = "string"
+    """SQL type where there is no ENUM; PostgreSQL knows no ``string`` (W-26)."""
 
     def __init__(self, enum_list: Sequence[str], *args: Any, **kwargs: Any) -> None:
         self.enum_list = [str(value) for value in enum_list]
@@ -34,7 +38,7 @@ class EnumField(_Field):
     @property
     def field_type(self) -> str:  # type: ignore[override]
         """The SQL type without its arguments."""
-        return "enum" if self.native else "string"
+        return "enum" if self.native else self.string_type
 
     def get_modifiers(self) -> list[Any]:
         """The arguments of the SQL type."""
@@ -54,3 +58,22 @@ class EnumField(_Field):
         if text not in self.enum_list:
             raise ValueError(f'invalid value "{value}" for EnumField')
         return text
+
+
+class NameField(_CharField):
+    """A name that is compared byte by byte on every database (W-29).
+
+    MySQL takes ``A`` and ``a`` for one name unless the column says otherwise.
+    """
+
+    exact: str | None = None
+    """Collation for columns that are made now; set by `connect` for the whole process."""
+
+    @property
+    def collation(self) -> str | None:
+        """The collation of the column."""
+        return self.exact
+
+    @collation.setter
+    def collation(self, value: str | None) -> None:
+        """Ignore what peewee sets."""

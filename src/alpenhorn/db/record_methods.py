@@ -21,6 +21,7 @@ from alpenhorn.db.archive import (
 from alpenhorn.db.connection import change
 from alpenhorn.db.enums import HasFile
 from alpenhorn.db.queries import autoactions, imports, transfers
+from alpenhorn.db.queries.common import lock_files
 from alpenhorn.db.storage import StorageNode
 from alpenhorn.errors import FailureClass
 
@@ -65,7 +66,7 @@ def _check(self: ArchiveFileCopyRequest, node_to: StorageNode | None = None) -> 
     """Tell whether the request can proceed, cancelling it if it never will (§9.4)."""
     state, _ = self.group_to.state_on_node(self.file)
     if state == HasFile.PRESENT:
-        _cancel(self, "duplicate")
+        _close_duplicate(self)
         return False
     if state == HasFile.SUSPECT:
         log.warning(f"Skipping request #{self.id}: existing copy in group needs check.")
@@ -86,6 +87,24 @@ def _check(self: ArchiveFileCopyRequest, node_to: StorageNode | None = None) -> 
     return node_to is None or node_to.check_pull_dest()
 
 
+def _close_duplicate(self: ArchiveFileCopyRequest) -> None:
+    """Cancel the request; if the good copies are all released, keep one of them (W-7)."""
+    for request, revived in transfers.close_satisfied(self.group_to, 1, ids=[self.id]):
+        if revived:
+            log.info(f"Keeping released copy of {self.file.path} on {revived}: it was asked for.")
+        log.info(f"Cancelling request #{request.id} for {self.file.path}: duplicate.")
+        self.cancelled = True
+        node, group = self.node_from.name, self.group_to.name
+        events.emit(events.RequestEnded("copy", "duplicate", node, group))
+
+
+def _md5_agrees(found: bool | str, known: str | None) -> bool:
+    """Compare case-blind (W-10); an MD5 that nobody knows contradicts nothing (W-8)."""
+    if isinstance(found, str):
+        return not known or found.lower() == known.lower()
+    return found
+
+
 def _finish(
     self: ArchiveFileCopyRequest,
     node_to: StorageNode,
@@ -98,7 +117,7 @@ def _finish(
     path: Any = None,
 ) -> bool:
     """Record the outcome of one transfer made by a third-party I/O class (§9.6)."""
-    if success and (md5ok is True or md5ok == self.file.md5sum):
+    if success and _md5_agrees(md5ok, self.file.md5sum):
         return _finish_good(self, node_to, size, start_time, path)
     if success:
         log.error(f"MD5 mismatch on node {node_to.name}: {self.file.path}; source marked suspect.")
@@ -122,12 +141,13 @@ def _finish_good(
     log.info(describe_pull(self.file.path, self.file.size_b, ended - start_time))
     space = size(path or self.file.path) if callable(size) else size
     arrived = transfers.Arrived(self.id, self.file_id, space, start_time, ended)
-    recorded = transfers.finish(node_to, [arrived])
-    if recorded:
+    done = transfers.finish(node_to, [arrived])
+    if done.recorded:
         _emit_transfer(self, None)
+    if done.completed:
         node, group = self.node_from.name, self.group_to.name
         events.emit(events.RequestEnded("copy", "success", node, group))
-    return bool(recorded)
+    return bool(done.recorded)
 
 
 def _emit_transfer(request: ArchiveFileCopyRequest, failure: FailureClass | None) -> None:
@@ -164,9 +184,12 @@ def _complete(self: ArchiveFileImportRequest, result: str) -> None:
 
 
 def _trigger_autoactions(self: ArchiveFileCopy) -> None:
-    """Do the auto-actions of this copy (§11); one transaction."""
+    """Do the auto-actions of this copy, if it is present (§11, W-36); one transaction."""
     with change():
-        autoactions.apply(self.node, [self.file_id])
+        lock_files([self.file_id])
+        fresh = type(self).get_by_id(self.id)
+        if fresh.has_file == HasFile.PRESENT:
+            autoactions.apply(self.node, [self.file_id])
 
 
 _METHODS: tuple[tuple[type, str, Callable[..., Any]], ...] = (

@@ -13,7 +13,7 @@ from alpenhorn.common.units import utcnow
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
 from alpenhorn.db.connection import base_model
 from alpenhorn.db.enums import HasFile, StorageType
-from alpenhorn.db.fields import EnumField
+from alpenhorn.db.fields import EnumField, NameField
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class StorageGroup(base_model):
         requests_to: Any
         transfers_to: Any
 
-    name = pw.CharField(max_length=64, unique=True)
+    name = NameField(max_length=64, unique=True)
     io_class = pw.CharField(max_length=255, null=True)
     notes = pw.TextField(null=True)
     io_config = pw.TextField(null=True)
@@ -64,7 +64,7 @@ class StorageNode(base_model):
         import_requests: Any
         transfers_from: Any
 
-    name = pw.CharField(max_length=64, unique=True)
+    name = NameField(max_length=64, unique=True)
     root = pw.CharField(max_length=255, null=True)
     host = pw.CharField(max_length=64, null=True)
     username = pw.CharField(max_length=64, null=True)

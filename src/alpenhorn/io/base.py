@@ -76,9 +76,13 @@ class BaseNodeRemote:
 
 
 def _prefer_overrides(cls: type, pairs: Mapping[str, str], base: type) -> None:
-    """Make `cls` honour an overridden form for one below an inherited list form."""
+    """Make `cls` honour a form for one that overrides an inherited list form, also in a mixin."""
+
+    def distance(name: str) -> int:
+        return next(n for n, parent in enumerate(cls.__mro__) if name in parent.__dict__)
+
     for single, many in pairs.items():
-        if single in cls.__dict__ and many not in cls.__dict__:
+        if distance(single) < distance(many):
             setattr(cls, many, base.__dict__[many])
 
 
@@ -196,6 +200,13 @@ class BaseNodeIO:
     def being_written(self, path: PurePath) -> bool:
         """Tell whether somebody has the file open for writing, as far as that can be known."""
         return False
+
+    def flush_many(self, paths: Sequence[str]) -> None:
+        """Put files and the directories that lead to them onto the medium.
+
+        Raises:
+            OSError: the medium reports an error.
+        """
 
     def storage_used(self, path: PurePath) -> int | None:
         """Return the bytes that a file takes on the medium, None if meaningless."""

@@ -55,6 +55,14 @@ class TransportGroupIO(DefaultGroupIO):
         """Return the first node, in order, that has the file."""
         return next((node for node in self.nodes if node.io.exists(path)), None)
 
+    def pull(self, req: ArchiveFileCopyRequest, did_search: bool) -> None:
+        """Do `pull_many` for one."""
+        TransportGroupIO.pull_many(self, [req], did_search)
+
+    def pull_search(self, req: ArchiveFileCopyRequest) -> None:
+        """Do `search_many` for one."""
+        TransportGroupIO.search_many(self, [req])
+
     def search_many(self, requests: Sequence[ArchiveFileCopyRequest]) -> None:
         """Search for and pull what is local; the rest sleeps until a disk is moved (P6)."""
         local = [request for request in requests if request.node_from.local]

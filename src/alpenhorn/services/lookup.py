@@ -150,7 +150,7 @@ def _named(model: Any, name: str, problem: str) -> Any:
     record = names.record(model, name) if storable(name) else None
     if record is None:
         similar = get_close_matches(name, names.all_names(model), n=1)
-        hint = f' Did you mean "{similar[0]}"?' if similar else ""
+        hint = f' Did you mean "{shown(similar[0])}"?' if similar else ""
         raise NotFound(problem.format(shown(name)) + hint)
     return record
 

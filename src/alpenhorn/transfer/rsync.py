@@ -30,7 +30,7 @@ from alpenhorn.transfer.failures import cause
 from alpenhorn.transfer.rsync_report import Report, read_report
 
 _OPTIONS = (
-    "--secluded-args",  # nothing of ours is interpreted by the remote shell
+    "--protect-args",  # nothing of ours is interpreted by the remote shell (3.0 and later)
     "--files-from=-",
     "--from0",
     "--no-implied-dirs",  # directories on the way get our own modes and owners

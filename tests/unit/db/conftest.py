@@ -132,3 +132,25 @@ def archives(make: Any) -> list[db.StorageNode]:
 def reread() -> Callable[[Any], Any]:
     """Read a record again."""
     return lambda row: type(row).get_by_id(row.id)
+
+
+@pytest.fixture
+def source(make: Any) -> db.StorageNode:
+    """A node to copy from."""
+    return make.node("source")
+
+
+@pytest.fixture
+def dest(make: Any) -> db.StorageNode:
+    """A node to copy to, of the group ``target``."""
+    return make.node("dest", group="target")
+
+
+@pytest.fixture
+def edge(index: Any) -> Callable[..., db.StorageTransferAction]:
+    """Make an edge from a node to a group."""
+
+    def make(node: db.StorageNode, group: db.StorageGroup, **flags: bool) -> Any:
+        return db.StorageTransferAction.create(node_from=node, group_to=group, **flags)
+
+    return make

@@ -10,18 +10,6 @@ from alpenhorn.db.queries import autoactions, doorbell
 
 
 @pytest.fixture
-def edge():
-    """Make an edge from a node to the group of another."""
-
-    def make(node, group_of, autosync=False, autoclean=False):
-        return db.StorageTransferAction.create(
-            node_from=node, group_to=group_of.group, autosync=autosync, autoclean=autoclean
-        )
-
-    return make
-
-
-@pytest.fixture
 def nodes(make):
     return [make.node("src", host="a"), make.node("dst", host="b")]
 
@@ -41,7 +29,7 @@ def requests():
 def test_auto_sync_asks_for_a_copy_in_each_group_of_an_edge(make, nodes, edge):
     third = make.node("third")
     for dest in (nodes[1], third):
-        edge(nodes[0], dest, autosync=True)
+        edge(nodes[0], dest.group, autosync=True)
     apply(nodes[0], make.copy("a/f", nodes[0]))
     assert sorted(requests()) == [("a/f", "src", "dst"), ("a/f", "src", "third")]
     request = db.ArchiveFileCopyRequest.get()
@@ -52,7 +40,7 @@ def test_auto_sync_asks_for_a_copy_in_each_group_of_an_edge(make, nodes, edge):
 @pytest.mark.parametrize("has,wants", ["MY", "XY", "NY", "NN", "YN"])
 def test_auto_sync_asks_if_the_group_has_no_good_copy_that_stays(make, nodes, edge, has, wants):
     """A released copy counts as absent (W-7)."""
-    edge(nodes[0], nodes[1], autosync=True)
+    edge(nodes[0], nodes[1].group, autosync=True)
     make.copy("a/f", nodes[1], has, wants)
     apply(nodes[0], make.copy("a/f", nodes[0]))
     assert len(requests()) == 1
@@ -60,14 +48,14 @@ def test_auto_sync_asks_if_the_group_has_no_good_copy_that_stays(make, nodes, ed
 
 @pytest.mark.parametrize("wants", "YM")
 def test_auto_sync_does_not_ask_for_what_is_there(make, nodes, edge, wants):
-    edge(nodes[0], nodes[1], autosync=True)
+    edge(nodes[0], nodes[1].group, autosync=True)
     make.copy("a/f", nodes[1], "Y", wants)
     apply(nodes[0], make.copy("a/f", nodes[0]))
     assert requests() == []
 
 
 def test_auto_sync_asks_again_only_after_a_request_has_ended(make, nodes, edge):
-    edge(nodes[0], nodes[1], autosync=True)
+    edge(nodes[0], nodes[1].group, autosync=True)
     copy = make.copy("a/f", nodes[0])
     apply(nodes[0], copy)
     apply(nodes[0], copy)
@@ -78,14 +66,14 @@ def test_auto_sync_asks_again_only_after_a_request_has_ended(make, nodes, edge):
 
 
 def test_a_request_from_another_node_does_not_count(make, nodes, edge):
-    edge(nodes[0], nodes[1], autosync=True)
+    edge(nodes[0], nodes[1].group, autosync=True)
     make.request("a/f", make.node("third"), "dst")
     apply(nodes[0], make.copy("a/f", nodes[0]))
     assert len(requests()) == 2
 
 
 def test_auto_clean_releases_healthy_copies_at_the_source(make, nodes, edge):
-    edge(nodes[0], nodes[1], autoclean=True)
+    edge(nodes[0], nodes[1].group, autoclean=True)
     before = make.copy("a/f", nodes[0])
     make.copy("a/other", nodes[0])
     apply(nodes[1], make.copy("a/f", nodes[1]))
@@ -96,15 +84,15 @@ def test_auto_clean_releases_healthy_copies_at_the_source(make, nodes, edge):
 
 @pytest.mark.parametrize("state", ["YM", "YN", "MY", "XY", "NY"])
 def test_auto_clean_touches_only_healthy_copies(make, nodes, edge, state):
-    edge(nodes[0], nodes[1], autoclean=True)
+    edge(nodes[0], nodes[1].group, autoclean=True)
     make.copy("a/f", nodes[0], *state)
     apply(nodes[1], make.copy("a/f", nodes[1]))
     assert make.states(nodes[0]) == {"a/f": state}
 
 
 def test_edges_without_flags_and_edges_of_others_do_nothing(make, nodes, edge):
-    edge(nodes[0], nodes[1])
-    edge(nodes[1], nodes[0], autosync=True, autoclean=True)
+    edge(nodes[0], nodes[1].group)
+    edge(nodes[1], nodes[0].group, autosync=True, autoclean=True)
     make.copy("a/x", nodes[1])
     apply(nodes[0], make.copy("a/f", nodes[0]))
     assert requests() == []
@@ -112,8 +100,8 @@ def test_edges_without_flags_and_edges_of_others_do_nothing(make, nodes, edge):
 
 
 def test_both_hosts_are_rung(make, nodes, edge):
-    edge(nodes[0], nodes[1], autosync=True, autoclean=True)
-    edge(nodes[1], nodes[0], autosync=True, autoclean=True)
+    edge(nodes[0], nodes[1].group, autosync=True, autoclean=True)
+    edge(nodes[1], nodes[0].group, autosync=True, autoclean=True)
     apply(nodes[0], make.copy("a/f", nodes[0]))
     assert doorbell.rings("b") >= 1
     assert doorbell.rings("a") == 0

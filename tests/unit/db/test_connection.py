@@ -50,12 +50,7 @@ def test_sqlite_files_are_used_with_safe_settings(configured, index_path, scheme
     "scheme",
     [
         "sqlite",
-        pytest.param(
-            "sqlite+pool",
-            marks=pytest.mark.xfail(
-                strict=True, reason="the pool takes `timeout` for itself: 5 s remain (W-27)"
-            ),
-        ),
+        pytest.param("sqlite+pool"),
     ],
 )
 def test_a_writer_waits_at_least_ten_seconds_for_another(configured, index_path, scheme):
@@ -130,7 +125,6 @@ def test_an_unknown_scheme_is_refused_without_showing_the_url(configured, url):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="ValueError (a traceback) that quotes the password")
 @pytest.mark.parametrize("url", ["mysql://root:s3cr#t@host/db", "mysql://u:p@host:s3cr/db"])
 def test_a_url_that_cannot_be_read_is_an_error_without_the_password(configured, url):
     with pytest.raises(IndexUnreachable) as caught:
@@ -141,14 +135,14 @@ def test_a_url_that_cannot_be_read_is_an_error_without_the_password(configured, 
 @pytest.mark.parametrize("scheme", ["mysql", "postgresql"])
 def test_a_server_or_driver_that_is_not_there_is_a_read_error_without_password(configured, scheme):
     configured(f"{{url: '{scheme}://root:s3cret@127.0.0.1:1/db'}}")
-    with pytest.raises(IndexUnreachable, match="^Database read error: ") as caught:
+    with pytest.raises(IndexUnreachable, match=r"^Database read error: ") as caught:
         schema.check_schema()
     assert "s3cret" not in caught.value.message
 
 
 def test_an_sqlite_file_that_cannot_be_opened_is_a_read_error(configured, tmp_path):
     configured(f"{{url: 'sqlite:///{tmp_path}/no/such/directory/index.db'}}")
-    with pytest.raises(IndexUnreachable, match="^Database read error: "):
+    with pytest.raises(IndexUnreachable, match=r"^Database read error: "):
         schema.check_schema()
 
 
@@ -198,7 +192,7 @@ def test_a_database_extension_gets_its_section_and_is_asked_to_close(configured,
 )
 def test_an_extension_that_cannot_connect_is_said_in_one_error(configured, index_path, error):
     connection.set_extension(Extension(index_path, error("no route")))
-    with pytest.raises(IndexUnreachable, match="^Unable to connect to the database: no route"):
+    with pytest.raises(IndexUnreachable, match=r"^Unable to connect to the database: no route"):
         configured("{}")
 
 
@@ -221,11 +215,7 @@ def test_an_extension_says_itself_whether_it_is_threadsafe(configured, index_pat
         ("sqlite://", False),
         ("sqlite:///", False),
         ("sqlite:///?database=file%3Ax%3Fmode%3Dmemory&uri=true", False),
-        pytest.param(
-            "sqlite:///?database=file%3A%3Amemory%3A&uri=true",
-            False,
-            marks=pytest.mark.xfail(strict=True, reason="file::memory: is not recognised (W-28)"),
-        ),
+        pytest.param("sqlite:///?database=file%3A%3Amemory%3A&uri=true", False),
     ],
 )
 def test_private_memory_databases_are_not_threadsafe(configured, url, safe):

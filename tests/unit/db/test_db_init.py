@@ -60,7 +60,7 @@ def test_a_partial_index_is_refused(empty_database, table):
 
 def test_a_partial_index_asks_for_manual_repair(empty_database):
     empty_database.execute_sql("CREATE TABLE archiveacq (id INTEGER PRIMARY KEY)")
-    with pytest.raises(SchemaMismatch, match="Partially initialised.*repair"):
+    with pytest.raises(SchemaMismatch, match=r"Partially initialised.*repair"):
         schema.initialise()
 
 
@@ -73,7 +73,7 @@ def test_creation_that_fails_midway_leaves_nothing(empty_database):
     """A table of that name makes the creation fail after the nine tables were made."""
     empty_database.execute_sql("CREATE TABLE alpenhorn_deletion (mine INTEGER)")
     before = dump(empty_database)
-    with pytest.raises(IndexUnreachable, match="^Unable to initialise the Data Index: "):
+    with pytest.raises(IndexUnreachable, match=r"^Unable to initialise the Data Index: "):
         schema.initialise()
     assert dump(empty_database) == before
     empty_database.execute_sql("DROP TABLE alpenhorn_deletion")

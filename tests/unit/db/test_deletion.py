@@ -108,9 +108,7 @@ def test_inactive_archive_nodes_protect(make, archives, field):
 
 def test_a_copy_does_not_protect_itself(make, archives):
     copies = [make.copy("a/f", archive) for archive in archives[:2]]
-    db.ArchiveFileCopy.update(wants_file="N").where(
-        db.ArchiveFileCopy.id == copies[0].id
-    ).execute()
+    db.ArchiveFileCopy.update(wants_file="N").where(db.ArchiveFileCopy.id == copies[0].id).execute()
     assert deletion.deletable(archives[0], 10) == []
     result = claim(copies[0])
     assert [n for _, n in result.refused] == [1]
@@ -286,7 +284,6 @@ def test_a_cancel_between_claim_and_unlink_shows_the_loss(protected):
     assert db.ArchiveFileCopy.get_by_id(copy.id).state == "Missing"
 
 
-@pytest.mark.xfail(strict=True, reason="removed() writes only over M: the row says Y for ever")
 def test_a_removed_file_never_stays_present_in_the_index(protected):
     """Cancelled after the claim, checked as good before the unlink: the file is gone all the same.
 

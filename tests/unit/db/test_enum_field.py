@@ -94,15 +94,11 @@ def test_mysql_gets_double_precision_sizes(ddl_for):
     assert "`avail_gb` DOUBLE PRECISION" in ddl_for(pw.MySQLDatabase, db.StorageNode)
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL has no type string(1): `db init` fails (W-26)")
 def test_postgresql_gets_varchar_for_states(ddl_for):
     assert '"has_file" VARCHAR(1) NOT NULL' in ddl_for(pw.PostgresqlDatabase, db.ArchiveFileCopy)
 
 
-@pytest.mark.xfail(strict=True, reason="name columns get no binary collation on MySQL (W-29)")
-@pytest.mark.parametrize(
-    "model", [db.ArchiveAcq, db.ArchiveFile, db.StorageGroup, db.StorageNode]
-)
+@pytest.mark.parametrize("model", [db.ArchiveAcq, db.ArchiveFile, db.StorageGroup, db.StorageNode])
 def test_mysql_names_compare_byte_by_byte(ddl_for, model):
     ddl = ddl_for(pw.MySQLDatabase, model).lower()
     name = ddl.split("`name`")[1].split(",")[0]

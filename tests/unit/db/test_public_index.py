@@ -152,7 +152,7 @@ def test_a_whole_life_of_a_file_works_on_a_public_index(public, extended):
     for arc in arcs:
         (request,) = transfers.ready(arc.group, 10)
         arrived = transfers.Arrived(request.id, request.file_id, 512, 1.0, 2.0)
-        assert transfers.finish(arc, [arrived]) == {request.id}
+        assert transfers.finish(arc, [arrived]).recorded == {request.id}
     (copy,) = deletion.deletable(field, 10)
     assert copy.id == result.copy.id
     claim = deletion.claim(field.id, [copy.id], {})

@@ -178,8 +178,7 @@ def test_an_extensions_component_is_refused_with_the_published_text(index):
     with pytest.raises(SchemaMismatch) as caught:
         schema.schema_version(component="x", component_version=">=7")
     assert caught.value.message == (
-        'Schema version mismatch for Data Index component "x":  '
-        "wanted version >=7; found version 3"
+        'Schema version mismatch for Data Index component "x":  wanted version >=7; found version 3'
     )
 
 
@@ -235,13 +234,13 @@ def test_other_requirements_are_refused(index, text):
 
 def test_an_unreadable_table_is_no_missing_schema(empty_database):
     empty_database.execute_sql("CREATE TABLE dataindexversion (something INTEGER)")
-    with pytest.raises(IndexUnreachable, match="^Unable to determine schema version: "):
+    with pytest.raises(IndexUnreachable, match=r"^Unable to determine schema version: "):
         schema.check_schema()
 
 
 def test_a_file_that_is_no_database_is_a_read_error(empty_database, index_path):
     index_path.write_bytes(b"this is no database, but long enough to be looked at\n" * 100)
-    with pytest.raises(IndexUnreachable, match="^Database read error: "):
+    with pytest.raises(IndexUnreachable, match=r"^Database read error: "):
         schema.check_schema()
 
 

@@ -176,21 +176,18 @@ def daemon_config(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def statements(index: Any) -> Callable[..., Any]:
     """``with statements() as seen:`` collects the SQL, transactions' ends included."""
 
     @contextmanager
     def collect() -> Iterator[list[str]]:
-        database, seen = connection.database_proxy.obj, []
-        run = database.execute_sql
-
-        def execute_sql(sql: str, *args: Any) -> Any:
-            seen.append(sql)
-            return run(sql, *args)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(database, "execute_sql", execute_sql)
+        seen: list[str] = []
+        driver = connection.database_proxy.connection()
+        driver.set_trace_callback(seen.append)
+        try:
             yield seen
+        finally:
+            driver.set_trace_callback(None)
 
     return collect
 

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Protocol
 
 from alpenhorn.common import config
+from alpenhorn.common.units import pretty_bytes
 from alpenhorn.daemon.jobs import callbacks
 from alpenhorn.daemon.jobs.lookahead import FEW
 from alpenhorn.daemon.jobs.results import complete, tell
@@ -185,7 +186,19 @@ def _import_ready(
             left.append(item.candidate)
         else:
             read.append((item, evidence))
+    if not _flush(node, [item.candidate.path for item, _ in read]):
+        return left + [item.candidate for item, _ in read]
     return left + _record(node, queue, read, register)
+
+
+def _flush(node: UpdateableNode, paths: list[str]) -> bool:
+    """Put what was read onto the medium: only then may the index say present (P2)."""
+    try:
+        node.io.flush_many(paths)
+    except (OSError, InvalidName) as error:
+        log.warning(f"Cannot flush {len(paths)} files on {node.name}: {error}")
+        return False
+    return True
 
 
 def _may_import(node: UpdateableNode, candidate: Candidate) -> bool:
@@ -297,29 +310,42 @@ def _record(
             item, _ = read.pop(failed.index)
             left.append(item.candidate)
             continue
-        for (item, _), result in zip(read, results, strict=True):
-            _tell(node, item.candidate, result)
+        _tell_all(node, [item.candidate for item, _ in read], results)
         calls.after(results, queue)
         break
     return left
 
 
-def _tell(node: UpdateableNode, candidate: Candidate, result: imports.Registered) -> None:
+def _tell_all(
+    node: UpdateableNode, candidates: list[Candidate], results: list[imports.Registered]
+) -> None:
+    """Write the log lines of a batch: of each file if they are few, else one for all."""
+    level = logging.INFO if len(results) <= FEW else logging.DEBUG
+    for candidate, result in zip(candidates, results, strict=True):
+        _tell(node, candidate, result, level)
+    if level == logging.DEBUG:
+        added = [result.found.size_b for result in results if result.added]
+        log.info(f"Imported {len(added)} files ({pretty_bytes(sum(added))}) on {node.name}.")
+
+
+def _tell(
+    node: UpdateableNode, candidate: Candidate, result: imports.Registered, level: int
+) -> None:
     """Write the log lines of one import; their order is fixed by the seed."""
     if result.new_acq is not None:
         log.info(f'Acquisition "{result.found.acq_name}" added to DB.')
     if result.new_file is not None:
-        log.info(f'File "{candidate.path}" added to DB.')
+        log.log(level, f'File "{candidate.path}" added to DB.')
     if result.added:
-        _tell_copy(node, candidate.path, result)
+        _tell_copy(node, candidate.path, result, level)
     if candidate.request is not None:
         tell(candidate.request, result.outcome, node)
 
 
-def _tell_copy(node: UpdateableNode, path: str, result: imports.Registered) -> None:
+def _tell_copy(node: UpdateableNode, path: str, result: imports.Registered, level: int) -> None:
     if result.mismatch:
         log.error(f"File {path} on node {node.name} is corrupt! {result.mismatch}")
         return
     if result.was_missing:
         log.warning(f'Imported missing file "{path}" on node {node.name}: verified.')
-    log.info(f'Imported file copy "{path}" on node "{node.name}".')
+    log.log(level, f'Imported file copy "{path}" on node "{node.name}".')

@@ -24,12 +24,12 @@ def dispatch(node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:
     A request that stays pending (a locked file, a broken extension) is taken up again after
     growing pauses.
     """
-    limit = LOOKAHEAD + len(node.patience.resting())
+    limit = LOOKAHEAD + len(node.import_patience.resting())
     files: dict[bool, list[Candidate]] = {True: [], False: []}
     for request in imports.pending(node.db, limit):
-        if not node.patience.ready(("import", request.id)):
+        if not node.import_patience.ready(("import", request.id)):
             continue
-        node.patience.tried(("import", request.id))
+        node.import_patience.tried(("import", request.id))
         path = _vetted(node, request)
         if path is None:
             continue

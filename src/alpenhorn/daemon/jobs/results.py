@@ -28,5 +28,5 @@ def tell(request: ArchiveFileImportRequest, result: str, node: UpdateableNode) -
     log.log(level, f"Completed import request #{request.id}.")
     if result != "success" and not imports.is_init(request):
         log.info(f'Import request #{request.id} for "{request.path}": {result}.')
-    node.patience.forget(("import", request.id))
+    node.import_patience.forget(("import", request.id))
     events.emit(events.RequestEnded("import", result, node.name, node.db.group.name))

@@ -16,8 +16,10 @@ def dispatch(node: UpdateableNode) -> None:
     requests = [
         request
         for request in transfers.to_make_ready(node.db, LOOKAHEAD)
-        if not remote.pull_ready(request.file)
+        if node.patience.ready(("stage", request.id)) and not remote.pull_ready(request.file)
     ]
+    for request in requests:
+        node.patience.tried(("stage", request.id))
     if requests:
         node.worked = True
         node.io.ready_pull_many(requests)

@@ -6,6 +6,7 @@ import datetime
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import peewee as pw
 
@@ -14,7 +15,7 @@ from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.connection import change
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import autoactions
-from alpenhorn.db.queries.common import by_ids, chunks, copies_with_files, lock_files
+from alpenhorn.db.queries.common import by_id, by_ids, chunks, copies_with_files, lock_files
 from alpenhorn.db.storage import StorageNode
 
 
@@ -60,19 +61,13 @@ def record(node: StorageNode, verdicts: Sequence[Verdict]) -> int:
     with change():
         added = _never_present([v.copy_id for v in verdicts if v.has_file == HasFile.PRESENT])
         lock_files(added.values())
-        for verdict in verdicts:
-            values: dict[str, object] = {"has_file": verdict.has_file, "last_update": now}
-            if verdict.has_file == HasFile.PRESENT:
-                values["size_b"] = verdict.size_b
-            changed += (
-                ArchiveFileCopy.update(values)
-                .where(
-                    ArchiveFileCopy.id == verdict.copy_id,
-                    ArchiveFileCopy.has_file == HasFile.SUSPECT,
-                    ArchiveFileCopy.wants_file != WantsFile.RELEASED,
-                )
-                .execute()
-            )
+        for state in HasFile:
+            found = {v.copy_id: v.size_b for v in verdicts if v.has_file == state}
+            for ids in chunks(found, 100):
+                values: dict[str, Any] = {"has_file": state, "last_update": now}
+                if state == HasFile.PRESENT:
+                    values["size_b"] = by_id({i: found[i] for i in ids})
+                changed += _update_suspect(ids, values)
         _add(node, added)
     return changed
 
@@ -88,18 +83,35 @@ def ask_for_check(node: StorageNode, found: Iterable[tuple[int, int | None]]) ->
         How many copies were made or changed. A copy that is known to be there is left alone.
         One transaction.
     """
-    now = utcnow()
-    changed = 0
+    sizes = dict(found)
     with change():
-        for file_id, size_b in found:
-            changed += ArchiveFileCopy.update(
-                has_file=HasFile.SUSPECT, wants_file=WantsFile.KEEP, ready=False, last_update=now
-            ).where(
-                ArchiveFileCopy.node == node,
-                ArchiveFileCopy.file == file_id,
-                ArchiveFileCopy.has_file == HasFile.ABSENT,
-            ).execute() or _insert_suspect(node, file_id, size_b, now)
-    return changed
+        lock_files(sizes)
+        query = ArchiveFileCopy.select().where(ArchiveFileCopy.node == node)
+        known = {copy.file_id: copy for copy in by_ids(query, ArchiveFileCopy.file, list(sizes))}
+        absent = [copy.id for copy in known.values() if copy.has_file == HasFile.ABSENT]
+        for ids in chunks(absent):
+            ArchiveFileCopy.update(**_found()).where(
+                ArchiveFileCopy.id << ids, ArchiveFileCopy.has_file == HasFile.ABSENT
+            ).execute()
+        new = [file_id for file_id in sizes if file_id not in known]
+        for ids in chunks(new, 100):
+            ArchiveFileCopy.insert_many(
+                [
+                    {"file": file_id, "node": node.id, "size_b": sizes[file_id], **_found()}
+                    for file_id in ids
+                ]
+            ).execute()
+    return len(absent) + len(new)
+
+
+def _found() -> dict[str, Any]:
+    """Column values of a copy that was found on a medium and is to be checked."""
+    return {
+        "has_file": HasFile.SUSPECT.value,
+        "wants_file": WantsFile.KEEP.value,
+        "ready": False,
+        "last_update": utcnow(),
+    }
 
 
 def random_start(node: StorageNode) -> int:
@@ -149,7 +161,19 @@ def stale(node: StorageNode, after_id: int, count: int, min_days: int) -> tuple[
                 ArchiveFileCopy.has_file != HasFile.ABSENT,
                 ArchiveFileCopy.wants_file != WantsFile.RELEASED,
             ).execute()
-    return ids, rows[-1].id if len(rows) == count else 0
+    return ids, rows[-1].id if rows and len(rows) == count else 0
+
+
+def _update_suspect(copy_ids: list[int], values: dict[str, Any]) -> int:
+    return int(
+        ArchiveFileCopy.update(values)
+        .where(
+            ArchiveFileCopy.id << copy_ids,
+            ArchiveFileCopy.has_file == HasFile.SUSPECT,
+            ArchiveFileCopy.wants_file != WantsFile.RELEASED,
+        )
+        .execute()
+    )
 
 
 def _never_present(copy_ids: Sequence[int]) -> dict[int, int]:
@@ -168,23 +192,3 @@ def _add(node: StorageNode, added: dict[int, int]) -> None:
             ArchiveFileCopy.id << chunk, ArchiveFileCopy.has_file == HasFile.PRESENT
         ).execute()
     autoactions.apply(node, list(added.values()))
-
-
-def _insert_suspect(
-    node: StorageNode, file_id: int, size_b: int | None, now: datetime.datetime
-) -> int:
-    known = ArchiveFileCopy.select().where(
-        ArchiveFileCopy.node == node, ArchiveFileCopy.file == file_id
-    )
-    if known.exists():
-        return 0
-    ArchiveFileCopy.insert(
-        file=file_id,
-        node=node,
-        has_file=HasFile.SUSPECT,
-        wants_file=WantsFile.KEEP,
-        ready=False,
-        size_b=size_b,
-        last_update=now,
-    ).on_conflict_ignore().execute()
-    return 1

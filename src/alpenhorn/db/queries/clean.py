@@ -42,7 +42,7 @@ class CleanScope:
         """Count the copies by `wants_file`; with a limit also those at the goal; one statement."""
         rows = self._walked()
         query = rows_of(rows.c.wants_file, *amount_columns(rows.c.size_b), source=rows)
-        query = query.where(*self._within(rows)).group_by(rows.c.wants_file)
+        query = query.where(self._within(rows)).group_by(rows.c.wants_file)
         return {WantsFile(wants): read_amount(*rest) for wants, *rest in query}
 
     def update(self) -> int:
@@ -54,7 +54,7 @@ class CleanScope:
         chosen = self._selected(self.candidates)
         if self.limit_b is not None:
             rows = self._walked()
-            within = pw.Select([rows], [rows.c.id]).where(*self._within(rows))
+            within = pw.Select([rows], [rows.c.id]).where(self._within(rows))
             chosen = chosen.where(ArchiveFileCopy.id << within)
         states = self._present() & (ArchiveFileCopy.wants_file << list(self.candidates))
         return update_copies(self.node_id, states, chosen, {"wants_file": self.goal})
@@ -73,9 +73,11 @@ class CleanScope:
         query = self._selected(list(WantsFile))
         return query.select(*columns, (up_to_here - size).alias("before_b")).alias("walked")
 
-    def _within(self, rows: Any) -> list[Any]:
-        """Condition on the derived table: the walk gets here, and the row is of any interest."""
-        return [] if self.limit_b is None else [rows.c.before_b < self.limit_b]
+    def _within(self, rows: Any) -> Any:
+        """Condition on the derived table: the walk gets this far."""
+        if self.limit_b is None:
+            return rows.c.id.is_null(False)
+        return rows.c.before_b < self.limit_b
 
     def _selected(self, wants: Sequence[WantsFile]) -> Any:
         return (

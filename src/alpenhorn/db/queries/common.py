@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
+
+import peewee as pw
 
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy
@@ -36,6 +38,18 @@ def lock_files(file_ids: Iterable[int]) -> None:
         list(query.order_by(ArchiveFile.id).for_update().tuples())
 
 
+def lock_copies(copy_ids: Iterable[int]) -> None:
+    """Inside `change()`: let nobody else write these copies until the commit.
+
+    For programs that change copies without locking files first; see also `lock_files`.
+    """
+    if is_sqlite():
+        return
+    for chunk in chunks(sorted(set(copy_ids))):
+        query = ArchiveFileCopy.select(ArchiveFileCopy.id).where(ArchiveFileCopy.id << chunk)
+        list(query.order_by(ArchiveFileCopy.id).for_update().tuples())
+
+
 def copies_with_files() -> Any:
     """Start a query for copies whose file and acquisition come with them, without further reads."""
     return (
@@ -50,6 +64,11 @@ def by_ids(query: Any, column: Any, ids: Sequence[int | str]) -> Iterator[Any]:
     """Run `query` for the rows whose `column` is one of `ids`, in chunks; yield the rows."""
     for chunk in chunks(ids):
         yield from query.where(column << chunk)
+
+
+def by_id(values: Mapping[int, Any]) -> Any:
+    """Expression for an update of copies: the value that belongs to the row's id."""
+    return pw.Case(ArchiveFileCopy.id, list(values.items()))
 
 
 def tuples(query: Any) -> Any:

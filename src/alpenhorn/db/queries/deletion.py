@@ -8,6 +8,7 @@ crash leaves (M,N), which the next pass finds and claims again.
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,14 @@ from alpenhorn.db.connection import change
 from alpenhorn.db.enums import HasFile, StorageType, WantsFile
 from alpenhorn.db.operations import DeletionEvidence
 from alpenhorn.db.queries import doorbell
-from alpenhorn.db.queries.common import by_ids, chunks, copies_with_files, lock_files, tuples
+from alpenhorn.db.queries.common import (
+    by_ids,
+    chunks,
+    copies_with_files,
+    lock_copies,
+    lock_files,
+    tuples,
+)
 from alpenhorn.db.storage import GIB, StorageNode
 
 ARCHIVE_COPIES_NEEDED = 2
@@ -140,19 +148,21 @@ def claim(node_id: int, copy_ids: Sequence[int], stores: Mapping[int, object]) -
             if copy.node_id == node_id
         ]
         lock_files(copy.file_id for copy in copies)
+        lock_copies(copy.id for copy in copies)
         copies = list(by_ids(copies_with_files(), ArchiveFileCopy.id, [c.id for c in copies]))
         protectors = _protectors(copies)
         sources = _pending_sources(node_id, [copy.file_id for copy in copies])
-        may_free = _missing_bytes(node) > 0
-        for copy in sorted(copies, key=lambda c: c.id):
-            if not _wants_to_go(copy, may_free) or copy.file_id in sources:
+        missing_b = _missing_bytes(node)
+        for copy in sorted(copies, key=_released_first):
+            if not _wants_to_go(copy, missing_b > 0) or copy.file_id in sources:
                 continue
             guards = _distinct_stores(copy, protectors.get(copy.file_id, []), stores)
             if len(guards) < _needed():
                 result.refused.append((copy, len(guards)))
                 continue
             result.taken.append(Claimed(copy, copy.has_file, copy.wants_file))
-        _set_claimed(result.taken)
+            missing_b -= _bytes(copy)
+        result.taken = _set_claimed(result.taken)
         _keep_evidence(result.taken, protectors)
     return result
 
@@ -160,14 +170,14 @@ def claim(node_id: int, copy_ids: Sequence[int], stores: Mapping[int, object]) -
 def removed(copy_ids: Sequence[int]) -> None:
     """Record that claimed copies are gone from the medium; one transaction.
 
-    Only `has_file` is written: if the operator cancelled the cleaning meanwhile, the loss shows as
-    Missing (W-2).
+    Only `has_file` is written, whatever it is meanwhile, since the file is gone: if the operator
+    cancelled the cleaning in between, the loss shows as Missing (W-2).
     """
     now = utcnow()
     with change():
         for chunk in chunks(copy_ids):
             ArchiveFileCopy.update(has_file=HasFile.ABSENT, last_update=now).where(
-                ArchiveFileCopy.id << chunk, ArchiveFileCopy.has_file == HasFile.SUSPECT
+                ArchiveFileCopy.id << chunk, ArchiveFileCopy.has_file != HasFile.ABSENT
             ).execute()
             if doorbell.available():
                 DeletionEvidence.update(removed=now).where(
@@ -177,15 +187,17 @@ def removed(copy_ids: Sequence[int]) -> None:
 
 def give_back(claimed: Iterable[Claimed]) -> None:
     """Undo claims whose files could not be removed; one transaction."""
+    by_state: dict[tuple[str, str], list[int]] = {}
+    for item in claimed:
+        by_state.setdefault((item.had, item.wanted), []).append(item.copy.id)
     with change():
-        for item in claimed:
-            ArchiveFileCopy.update(
-                has_file=item.had, wants_file=item.wanted, last_update=utcnow()
-            ).where(
-                ArchiveFileCopy.id == item.copy.id,
-                ArchiveFileCopy.has_file == HasFile.SUSPECT,
-                ArchiveFileCopy.wants_file == WantsFile.RELEASED,
-            ).execute()
+        for (had, wanted), ids in by_state.items():
+            for chunk in chunks(ids):
+                ArchiveFileCopy.update(has_file=had, wants_file=wanted, last_update=utcnow()).where(
+                    ArchiveFileCopy.id << chunk,
+                    ArchiveFileCopy.has_file == HasFile.SUSPECT,
+                    ArchiveFileCopy.wants_file == WantsFile.RELEASED,
+                ).execute()
 
 
 def ring_waiting(file_ids: Sequence[int]) -> None:
@@ -277,6 +289,12 @@ def _pending_sources(node_id: int, file_ids: Sequence[int]) -> set[int]:
     return {file_id for (file_id,) in rows}
 
 
+def _released_first(copy: ArchiveFileCopy) -> tuple[bool, datetime.datetime, int]:
+    """Order of deletion: released copies, then removable ones, oldest change first (W-35)."""
+    released = copy.wants_file == WantsFile.RELEASED
+    return not released, datetime.datetime.min if released else copy.last_update, copy.id
+
+
 def _wants_to_go(copy: ArchiveFileCopy, may_free: bool) -> bool:
     if copy.has_file == HasFile.ABSENT:
         return False
@@ -285,11 +303,26 @@ def _wants_to_go(copy: ArchiveFileCopy, may_free: bool) -> bool:
     return may_free and bool(copy.wants_file == WantsFile.REMOVABLE)
 
 
-def _set_claimed(taken: Sequence[Claimed]) -> None:
-    for chunk in chunks(item.copy.id for item in taken):
-        ArchiveFileCopy.update(
-            has_file=HasFile.SUSPECT, wants_file=WantsFile.RELEASED, last_update=utcnow()
-        ).where(ArchiveFileCopy.id << chunk).execute()
+def _set_claimed(wanted: Sequence[Claimed]) -> list[Claimed]:
+    """Set copies to (M,N), each only if it still is as it was read; returns those that were."""
+    now = utcnow()
+    for had, wants in {(item.had, item.wanted) for item in wanted}:
+        ids = [i.copy.id for i in wanted if (i.had, i.wanted) == (had, wants)]
+        for chunk in chunks(ids):
+            ArchiveFileCopy.update(
+                has_file=HasFile.SUSPECT, wants_file=WantsFile.RELEASED, last_update=now
+            ).where(
+                ArchiveFileCopy.id << chunk,
+                ArchiveFileCopy.has_file == had,
+                ArchiveFileCopy.wants_file == wants,
+            ).execute()
+    query = ArchiveFileCopy.select(ArchiveFileCopy.id).where(
+        ArchiveFileCopy.has_file == HasFile.SUSPECT,
+        ArchiveFileCopy.wants_file == WantsFile.RELEASED,
+    )
+    rows = by_ids(tuples(query), ArchiveFileCopy.id, [item.copy.id for item in wanted])
+    claimed = {copy_id for (copy_id,) in rows}
+    return [item for item in wanted if item.copy.id in claimed]
 
 
 def _keep_evidence(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -12,7 +12,7 @@ from alpenhorn.db.archive import NODE_INIT_PATH, ArchiveFileCopy, ArchiveFileImp
 from alpenhorn.db.connection import change
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import autoactions, deletion
-from alpenhorn.db.queries.common import by_ids, chunks, copies_with_files, lock_files
+from alpenhorn.db.queries.common import by_id, by_ids, chunks, copies_with_files, lock_files
 from alpenhorn.db.storage import StorageNode
 
 
@@ -76,6 +76,14 @@ def complete(request_id: int) -> bool:
     )
 
 
+def _complete_all(request_ids: Sequence[int]) -> None:
+    for chunk in chunks(request_ids):
+        ArchiveFileImportRequest.update(completed=True).where(
+            ArchiveFileImportRequest.id << chunk,
+            ArchiveFileImportRequest.completed == False,  # noqa: E712
+        ).execute()
+
+
 def tracked_paths(node: StorageNode) -> Iterator[str]:
     """Yield the paths of all files that the index says are on a node in any way; one statement."""
     query = (
@@ -134,7 +142,7 @@ def register(
         files, new_files = _files(found, acqs, create)
         lock_files(file.id for file in files.values())
         copies = _copies(node, [file.id for file in files.values()])
-        results = [_record(node, item, acqs, files, copies) for item in found]
+        results = _record(node, found, files, copies)
         for result in results:
             key = (result.found.acq_name, result.found.file_name)
             if result.added and key in new_files:
@@ -144,9 +152,7 @@ def register(
         autoactions.apply(node, good)
         if node.archive:
             deletion.ring_waiting(good)
-        for item in found:
-            if item.request_id is not None:
-                complete(item.request_id)
+        _complete_all([item.request_id for item in found if item.request_id is not None])
         if inside is not None:
             inside(results)
     return results
@@ -181,7 +187,7 @@ def _files(
             "acq": acqs[key[0]].id,
             "name": key[1],
             "size_b": wanted[key].size_b,
-            "md5sum": wanted[key].md5sum,
+            "md5sum": wanted[key].md5sum.lower(),
             "registered": now,
         }
         for key in missing
@@ -214,44 +220,74 @@ def _copies(node: StorageNode, file_ids: Sequence[int]) -> dict[int, ArchiveFile
 
 def _record(
     node: StorageNode,
-    item: Found,
-    acqs: dict[str, ArchiveAcq],
-    files: dict[tuple[str, str], ArchiveFile],
-    copies: dict[int, ArchiveFileCopy],
-) -> Registered:
-    """Make or change the copy row of one file."""
-    file = files.get((item.acq_name, item.file_name))
-    if file is None:
-        return Registered(item, "unregistered")
-    known = copies.get(file.id)
-    if known is not None and known.has_file != HasFile.ABSENT:
-        return Registered(item, "duplicate", known)
-    mismatch = _difference(file, item)
-    values = {
-        "has_file": HasFile.CORRUPT if mismatch else HasFile.PRESENT,
-        "wants_file": WantsFile.KEEP,
+    found: Sequence[Found],
+    files: Mapping[tuple[str, str], ArchiveFile],
+    copies: Mapping[int, ArchiveFileCopy],
+) -> list[Registered]:
+    """Decide about each file, and make or change the copy rows of those that are added."""
+    results: list[Registered] = []
+    added: dict[int, Registered] = {}
+    for item in found:
+        file = files.get((item.acq_name, item.file_name))
+        known = copies.get(file.id) if file else None
+        if file is None:
+            results.append(Registered(item, "unregistered"))
+        elif file.id in added or (known is not None and known.has_file != HasFile.ABSENT):
+            results.append(Registered(item, "duplicate", known))
+        else:
+            was_missing = known is not None and known.wants_file == WantsFile.KEEP
+            result = Registered(
+                item, "success", was_missing=was_missing, mismatch=_difference(file, item)
+            )
+            added[file.id] = result
+            results.append(result)
+    _store(node, added, {file_id: copies[file_id] for file_id in added if file_id in copies})
+    stored = _copies(node, list(added))
+    by_file = {file.id: file for file in files.values()}
+    for file_id, result in added.items():
+        result.copy = stored[file_id]
+        result.copy.file, result.copy.node = by_file[file_id], node
+    return results
+
+
+def _store(
+    node: StorageNode, added: Mapping[int, Registered], absent: Mapping[int, ArchiveFileCopy]
+) -> None:
+    """Write the copy rows of added files: new ones, and those that said absent."""
+    rows = [
+        {"file": file_id, "node": node.id, "size_b": result.found.space_b, **_values(result)}
+        for file_id, result in added.items()
+        if file_id not in absent
+    ]
+    for chunk in chunks(rows, 100):
+        ArchiveFileCopy.insert_many(chunk).execute()
+    for corrupt in (False, True):
+        back = {
+            copy.id: added[file_id]
+            for file_id, copy in absent.items()
+            if bool(added[file_id].mismatch) == corrupt
+        }
+        for ids in chunks(back, 100):
+            sizes = {copy_id: back[copy_id].found.space_b for copy_id in ids}
+            ArchiveFileCopy.update(size_b=by_id(sizes), **_values(back[ids[0]])).where(
+                ArchiveFileCopy.id << ids, ArchiveFileCopy.has_file == HasFile.ABSENT
+            ).execute()
+
+
+def _values(result: Registered) -> dict[str, object]:
+    return {
+        "has_file": (HasFile.CORRUPT if result.mismatch else HasFile.PRESENT).value,
+        "wants_file": WantsFile.KEEP.value,
         "ready": True,
-        "size_b": item.space_b,
         "last_update": utcnow(),
     }
-    was_missing = known is not None and known.wants_file == WantsFile.KEEP
-    if known is None:
-        copy = ArchiveFileCopy.create(file=file, node=node, **values)
-    else:
-        ArchiveFileCopy.update(values).where(
-            ArchiveFileCopy.id == known.id, ArchiveFileCopy.has_file == HasFile.ABSENT
-        ).execute()
-        copy = ArchiveFileCopy.get_by_id(known.id)
-    copy.file, copy.node = file, node
-    copies[file.id] = copy
-    return Registered(item, "success", copy, was_missing=was_missing, mismatch=mismatch)
 
 
 def _difference(file: ArchiveFile, item: Found) -> str | None:
     """Say how the bytes differ from what the index holds; None if nothing known contradicts."""
     if file.size_b is not None and file.size_b != item.size_b:
         return f"Size: {item.size_b}; expected: {file.size_b}"
-    if file.md5sum and file.md5sum.lower() != item.md5sum:
+    if file.md5sum and file.md5sum.lower() != item.md5sum.lower():
         return f"MD5: {item.md5sum}; expected: {file.md5sum.lower()}"
     return None
 

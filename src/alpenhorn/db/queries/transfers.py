@@ -20,7 +20,7 @@ from alpenhorn.db.connection import change
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.operations import TransferAttempt
 from alpenhorn.db.queries import autoactions, deletion, doorbell
-from alpenhorn.db.queries.common import by_ids, chunks, lock_files, tuples
+from alpenhorn.db.queries.common import by_id, by_ids, chunks, lock_files, tuples
 from alpenhorn.db.storage import StorageGroup, StorageNode
 
 Request = ArchiveFileCopyRequest
@@ -37,6 +37,16 @@ class Arrived:
     started: float
     ended: float
     """Unix times."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What `finish` did; ids of requests."""
+
+    recorded: frozenset[int]
+    """The copies of these are present now."""
+    completed: frozenset[int]
+    """These were pending and are completed now; the others were cancelled meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +107,11 @@ def blocked(group: StorageGroup) -> Blocked:
     """Count the pending requests of a group that cannot proceed, by reason; one statement."""
     waits_here = _group_has(group, (HasFile.SUSPECT,))
     inactive = StorageNode.active == False  # noqa: E712
-    suspect = ArchiveFileCopy.has_file == HasFile.SUSPECT
+    suspect = pw.fn.COALESCE(ArchiveFileCopy.has_file, "") == HasFile.SUSPECT
     row = (
-        _pending_with_sources(group)
+        _pending(group)
+        .join(ArchiveFileCopy, pw.JOIN.LEFT_OUTER, on=_source_copy())
+        .switch(Request)
         .where(~_group_has(group, (HasFile.PRESENT,)), inactive | suspect | waits_here)
         .select(
             _count_if(inactive), _count_if(~inactive & suspect), _count_if(~inactive & ~suspect)
@@ -110,8 +122,12 @@ def blocked(group: StorageGroup) -> Blocked:
     return Blocked(*(int(value or 0) for value in row)) if row else Blocked()
 
 
-def close_satisfied(group: StorageGroup, limit: int) -> list[tuple[Request, str | None]]:
+def close_satisfied(
+    group: StorageGroup, limit: int, ids: Sequence[int] = ()
+) -> list[tuple[Request, str | None]]:
     """Cancel pending requests for files that the group has already; one transaction.
+
+    With `ids`, only these requests (a few) are looked at.
 
     The wish that came later wins (W-7): where the only good copies in the group are released, one
     of them is first turned back to wanted.
@@ -119,28 +135,32 @@ def close_satisfied(group: StorageGroup, limit: int) -> list[tuple[Request, str 
     Returns:
         The requests cancelled, each with the name of the node whose copy was revived, or None.
     """
-    found = list(_pending(group).where(_group_has(group, (HasFile.PRESENT,))).limit(limit))
+    query = _pending(group).where(_group_has(group, (HasFile.PRESENT,))).limit(limit)
+    found = list(query.where(Request.id << list(ids)) if ids else query)
     if not found:
         return []
-    closed: list[tuple[Request, str | None]] = []
     with change():
         lock_files(request.file_id for request in found)
-        for request in found:
-            kept = _keep_one(group, request.file_id)
-            if kept is not None and _cancel(request.id):
-                closed.append((request, kept or None))
-    return closed
+        good = _good_copies(group, [request.file_id for request in found])
+        closed = _cancel_all([request.id for request in found if request.file_id in good])
+        file_ids = {request.file_id for request in found if request.id in closed}
+        revived = _revive_released({file_id: good[file_id] for file_id in file_ids})
+    return [(request, revived.get(request.file_id)) for request in found if request.id in closed]
 
 
 def close_hopeless(group: StorageGroup, limit: int) -> list[Request]:
-    """Cancel pending requests whose source copy is absent or corrupt; one transaction."""
+    """Cancel pending requests whose source copy is absent or corrupt; one transaction.
+
+    While the source is inactive, or a copy in the group is to be checked, they wait (§9.4).
+    """
     hopeless = (
         _pending(group)
         .join(ArchiveFileCopy, pw.JOIN.LEFT_OUTER, on=_source_copy())
         .where(
             ArchiveFileCopy.id.is_null()
             | (ArchiveFileCopy.has_file << [HasFile.ABSENT, HasFile.CORRUPT]),
-            ~_group_has(group, (HasFile.PRESENT,)),
+            StorageNode.active == True,  # noqa: E712
+            ~_group_has(group, (HasFile.PRESENT, HasFile.SUSPECT)),
         )
     )
     found = list(hopeless.limit(limit))
@@ -148,17 +168,18 @@ def close_hopeless(group: StorageGroup, limit: int) -> list[Request]:
         return []
     with change():
         lock_files(request.file_id for request in found)
-        still = {row.id for row in by_ids(hopeless, Request.id, [r.id for r in found])}
-        return [request for request in found if request.id in still and _cancel(request.id)]
+        still = [row.id for row in by_ids(hopeless, Request.id, [r.id for r in found])]
+        closed = _cancel_all(still)
+    return [request for request in found if request.id in closed]
 
 
-def cancel(request_ids: Iterable[int]) -> list[int]:
+def cancel(request_ids: Sequence[int]) -> set[int]:
     """Cancel those of the requests that are still pending; one transaction; returns their ids."""
     with change():
-        return [request_id for request_id in request_ids if _cancel(request_id)]
+        return _cancel_all(request_ids)
 
 
-def finish(node_to: StorageNode, arrived: Sequence[Arrived]) -> set[int]:
+def finish(node_to: StorageNode, arrived: Sequence[Arrived]) -> Finished:
     """Record verified copies, complete their requests, do the auto-actions; one transaction.
 
     A request that was cancelled meanwhile stays cancelled, though its copy is recorded
@@ -166,7 +187,7 @@ def finish(node_to: StorageNode, arrived: Sequence[Arrived]) -> set[int]:
     pending and is tried again.
 
     Returns:
-        Ids of the requests whose copies were recorded.
+        Which copies were recorded, and which requests were completed.
     """
     with change():
         lock_files(item.file_id for item in arrived)
@@ -180,23 +201,25 @@ def finish(node_to: StorageNode, arrived: Sequence[Arrived]) -> set[int]:
         }
         good = [item for item in arrived if not _being_deleted(existing.get(item.file_id))]
         _store_copies(node_to, good, existing)
-        _complete(good)
+        completed = _complete(good)
         file_ids = [item.file_id for item in good]
         autoactions.apply(node_to, file_ids)
         if node_to.archive:
             deletion.ring_waiting(file_ids)
-    return {item.request_id for item in good}
+    return Finished(frozenset(item.request_id for item in good), completed)
 
 
 def suspect_sources(requests: Sequence[Request]) -> None:
     """Mark the source copies suspect, where they are present (W-14); one transaction."""
     with change():
-        for request in requests:
-            ArchiveFileCopy.update(has_file=HasFile.SUSPECT, last_update=utcnow()).where(
-                ArchiveFileCopy.file == request.file_id,
-                ArchiveFileCopy.node == request.node_from_id,
-                ArchiveFileCopy.has_file == HasFile.PRESENT,
-            ).execute()
+        for node_id in {request.node_from_id for request in requests}:
+            file_ids = [r.file_id for r in requests if r.node_from_id == node_id]
+            for chunk in chunks(file_ids):
+                ArchiveFileCopy.update(has_file=HasFile.SUSPECT, last_update=utcnow()).where(
+                    ArchiveFileCopy.file << chunk,
+                    ArchiveFileCopy.node == node_id,
+                    ArchiveFileCopy.has_file == HasFile.PRESENT,
+                ).execute()
         doorbell.ring_nodes(request.node_from_id for request in requests)
 
 
@@ -298,38 +321,47 @@ def _one_per_file(rows: Iterable[Request]) -> list[Request]:
     return list(first.values())
 
 
-def _cancel(request_id: int) -> bool:
-    pending = Request.update(cancelled=True).where(Request.id == request_id, *_is_pending())
-    return bool(pending.execute())
+def _cancel_all(request_ids: Sequence[int]) -> set[int]:
+    """Cancel those that are pending; inside `change()`; returns their ids."""
+    pending = Request.select(Request.id).where(*_is_pending())
+    ids = {row for (row,) in by_ids(tuples(pending), Request.id, request_ids)}
+    for chunk in chunks(ids):
+        Request.update(cancelled=True).where(Request.id << chunk, *_is_pending()).execute()
+    return ids
 
 
-def _keep_one(group: StorageGroup, file_id: int) -> str | None:
-    """Make sure that a good copy in the group stays.
-
-    Returns:
-        None if there is no good copy, ``""`` if one is wanted already, else the name of the node
-        whose released copy was turned back to wanted.
-    """
-    copies = list(
+def _good_copies(group: StorageGroup, file_ids: Sequence[int]) -> dict[int, list[ArchiveFileCopy]]:
+    """Return the present copies of files in a group, by file, oldest row first."""
+    query = (
         ArchiveFileCopy.select(ArchiveFileCopy, StorageNode)
         .join(StorageNode)
-        .where(
-            StorageNode.group == group,
-            ArchiveFileCopy.file == file_id,
-            ArchiveFileCopy.has_file == HasFile.PRESENT,
-        )
+        .where(StorageNode.group == group, ArchiveFileCopy.has_file == HasFile.PRESENT)
         .order_by(ArchiveFileCopy.id)
     )
-    if not copies:
-        return None
-    if any(copy.wants_file != WantsFile.RELEASED for copy in copies):
-        return ""
-    ArchiveFileCopy.update(wants_file=WantsFile.KEEP, last_update=utcnow()).where(
-        ArchiveFileCopy.id == copies[0].id,
-        ArchiveFileCopy.has_file == HasFile.PRESENT,
-        ArchiveFileCopy.wants_file == WantsFile.RELEASED,
-    ).execute()
-    return str(copies[0].node.name)
+    good: dict[int, list[ArchiveFileCopy]] = {}
+    for copy in by_ids(query, ArchiveFileCopy.file, file_ids):
+        good.setdefault(copy.file_id, []).append(copy)
+    return good
+
+
+def _revive_released(good: dict[int, list[ArchiveFileCopy]]) -> dict[int, str]:
+    """Where all good copies of a file are released, turn the oldest back to wanted.
+
+    Returns:
+        Names of the nodes whose copies were revived, by file.
+    """
+    revived = {
+        file_id: copies[0]
+        for file_id, copies in good.items()
+        if all(copy.wants_file == WantsFile.RELEASED for copy in copies)
+    }
+    for chunk in chunks(copy.id for copy in revived.values()):
+        ArchiveFileCopy.update(wants_file=WantsFile.KEEP, last_update=utcnow()).where(
+            ArchiveFileCopy.id << chunk,
+            ArchiveFileCopy.has_file == HasFile.PRESENT,
+            ArchiveFileCopy.wants_file == WantsFile.RELEASED,
+        ).execute()
+    return {file_id: str(copy.node.name) for file_id, copy in revived.items()}
 
 
 def _being_deleted(copy: ArchiveFileCopy | None) -> bool:
@@ -357,20 +389,29 @@ def _store_copies(
     ]
     for chunk in chunks(new, 100):
         ArchiveFileCopy.insert_many(chunk).execute()
-    for item in arrived:
-        if item.file_id in existing:
-            ArchiveFileCopy.update(size_b=item.size_b, **present).where(
-                ArchiveFileCopy.id == existing[item.file_id].id
-            ).execute()
+    sizes = {existing[i.file_id].id: i.size_b for i in arrived if i.file_id in existing}
+    for ids in chunks(sizes, 100):
+        ArchiveFileCopy.update(size_b=by_id({i: sizes[i] for i in ids}), **present).where(
+            ArchiveFileCopy.id << ids
+        ).execute()
 
 
-def _complete(arrived: Sequence[Arrived]) -> None:
+def _complete(arrived: Sequence[Arrived]) -> frozenset[int]:
+    """Complete the requests that are pending; files of one batch share their times."""
+    pending = Request.select(Request.id).where(*_is_pending())
+    ids = {row for (row,) in by_ids(tuples(pending), Request.id, [a.request_id for a in arrived])}
+    by_times: dict[tuple[float, float], list[int]] = {}
     for item in arrived:
-        Request.update(
-            completed=True,
-            transfer_started=_naive_utc(item.started),
-            transfer_completed=_naive_utc(max(item.started, item.ended)),
-        ).where(Request.id == item.request_id, *_is_pending()).execute()
+        if item.request_id in ids:
+            by_times.setdefault((item.started, item.ended), []).append(item.request_id)
+    for (started, ended), request_ids in by_times.items():
+        for chunk in chunks(request_ids):
+            Request.update(
+                completed=True,
+                transfer_started=_naive_utc(started),
+                transfer_completed=_naive_utc(max(started, ended)),
+            ).where(Request.id << chunk, *_is_pending()).execute()
+    return frozenset(ids)
 
 
 def _naive_utc(unix_time: float) -> datetime.datetime:

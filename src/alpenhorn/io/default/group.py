@@ -43,8 +43,9 @@ class DefaultGroupIO(BaseGroupIO):
         return next((node for node in self.nodes if node.io.exists(path)), None)
 
     def pull(self, req: ArchiveFileCopyRequest, did_search: bool) -> None:
-        """Do `pull_many` for one."""
-        self.pull_many([req], did_search)
+        """Hand the request to the node."""
+        # Not by way of `pull_many`, which calls us in classes that override `pull`.
+        DefaultGroupIO.pull_many(self, [req], did_search)
 
     def pull_many(self, requests: Sequence[ArchiveFileCopyRequest], did_search: bool) -> None:
         """Hand the requests to the node."""
@@ -52,8 +53,8 @@ class DefaultGroupIO(BaseGroupIO):
             node.io.pull_many(requests, did_search)
 
     def pull_search(self, req: ArchiveFileCopyRequest) -> None:
-        """Do `search_many` for one."""
-        self.search_many([req])
+        """Queue the search for one file."""
+        DefaultGroupIO.search_many(self, [req])
 
     def search_many(self, requests: Sequence[ArchiveFileCopyRequest]) -> None:
         """Queue the search on the group's own FIFO."""

@@ -23,7 +23,7 @@ def named(root: str | None) -> str | None:
     try:
         with Path(root, NODE_FILE).open(encoding="utf-8", errors="replace") as file:
             return file.readline().rstrip()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: the row holds a root with a NUL
         return None
 
 
@@ -56,7 +56,8 @@ def write(name: str, root: str | None) -> bool:
     except FileExistsError:
         log.warning(f'Cannot initialise node "{name}": "{path}" exists already; remove it by hand.')
         return False
-    except OSError as error:
-        log.warning(f'Cannot initialise node "{name}": {error.strerror} ("{path}").')
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", error)
+        log.warning(f'Cannot initialise node "{name}": {cause} ("{path}").')
         return False
     return True

@@ -30,6 +30,7 @@ from alpenhorn.io.default.tree import Tree
 from alpenhorn.io.default.updownlock import UpDownLock
 from alpenhorn.io.default.writers import has_writer
 from alpenhorn.scheduler import FairMultiFIFOQueue
+from alpenhorn.transfer.flush import flush_batch
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,15 @@ class DefaultNodeIO(BaseNodeIO):
         finally:
             os.close(fd)
 
+    def flush_many(self, paths: Sequence[str]) -> None:
+        """Flush files and their directories, up to the root.
+
+        Raises:
+            OSError: the medium reports an error.
+        """
+        flush_batch(Path(self.tree.root), paths)
+        self.tree.flush_parents(paths)
+
     def storage_used(self, path: PurePath | str) -> int | None:
         """Return the bytes of the blocks that the file takes, None if it cannot be examined."""
         try:
@@ -228,8 +238,9 @@ class DefaultNodeIO(BaseNodeIO):
     # jobs
 
     def check(self, copy: ArchiveFileCopy) -> None:
-        """Do `check_many` for one."""
-        self.check_many([copy])
+        """Queue the verification of one copy."""
+        # Not by way of `check_many`, which calls us in classes that override `check`.
+        queue_checks(self, self._queue, [copy])
 
     def check_many(self, copies: Sequence[ArchiveFileCopy]) -> None:
         """Queue the verification of copies."""
@@ -237,15 +248,15 @@ class DefaultNodeIO(BaseNodeIO):
 
     def delete(self, copies: Sequence[ArchiveFileCopy]) -> None:
         """Queue the deletion of copies."""
-        self.delete_many(copies)
+        queue_deletions(self, self._queue, copies)
 
     def delete_many(self, copies: Sequence[ArchiveFileCopy]) -> None:
         """Queue the deletion of copies, in batches."""
         queue_deletions(self, self._queue, copies)
 
     def pull(self, req: ArchiveFileCopyRequest, did_search: bool) -> None:
-        """Do `pull_many` for one."""
-        self.pull_many([req], did_search)
+        """Queue the transfer of one file onto this node."""
+        queue_pulls(self, self._queue, [req], did_search)
 
     def pull_many(self, requests: Sequence[ArchiveFileCopyRequest], did_search: bool) -> None:
         """Queue the transfer of files onto this node."""

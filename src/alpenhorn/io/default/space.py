@@ -20,7 +20,7 @@ def available(root: str | None) -> int | None:
     """Return the bytes that an unprivileged user may still write below `root`, None if unknown."""
     try:
         status = os.statvfs(root or "")
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a root with a NUL
         return None
     return status.f_bavail * status.f_frsize
 
@@ -29,7 +29,7 @@ def store_of(root: str | None) -> Hashable:
     """Return a key of the physical store below `root`: its device number, else the path itself."""
     try:
         return ("device", Path(root or "").stat().st_dev)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a root with a NUL
         return ("root", root)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
 
@@ -81,7 +81,13 @@ class Tree:
             return os.dup(fd)
 
     def make_parents(self, path: str) -> bool:
-        """Make the directory that is to hold `path`; returns whether it was missing."""
+        """Make the directory that is to hold `path`; returns whether it was missing.
+
+        Raises:
+            InvalidName: `path` could leave the root.
+            OSError: it cannot be made, or is reached through a link.
+        """
+        path = self.relative(path)
         directory = Path(self.root, path).parent
         missing = not directory.is_dir()
         with self.lock.up, parent_of(self.root, path, create=True):
@@ -95,8 +101,10 @@ class Tree:
             path: the file, relative to the staging directory and to the root alike.
 
         Raises:
+            InvalidName: `path` could leave the root.
             OSError: it cannot be done; the former file, if any, is still there.
         """
+        path = self.relative(path)
         with (
             self.lock.up,
             parent_of(self.root, f"{staging}/{path}") as (from_fd, name),
@@ -104,7 +112,7 @@ class Tree:
         ):
             os.rename(name, name, src_dir_fd=from_fd, dst_dir_fd=to_fd)
 
-    def flush_parents(self, paths: list[str]) -> None:
+    def flush_parents(self, paths: Sequence[str]) -> None:
         """Flush the directories that hold `paths`, and theirs, up to the root."""
         directories: set[Path] = set()
         root = Path(self.root)
@@ -134,34 +142,31 @@ class Tree:
             removed: called with each directory that was removed, as an absolute path.
 
         Raises:
+            InvalidName: `path` could leave the root.
             OSError: a directory could not be removed for another reason than being in use.
         """
         with self.lock.down:
-            for parent in PurePath(path).parents:
-                if parent == PurePath():
-                    return
-                if not self._rmdir(str(parent)):
-                    return
+            for parent in PurePath(self.relative(path)).parents[:-1]:
+                try:
+                    with parent_of(self.root, str(parent)) as (directory, name):
+                        os.rmdir(name, dir_fd=directory)
+                except FileNotFoundError:
+                    continue  # somebody else has removed it
+                except OSError as error:
+                    if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+                        return
+                    raise
                 removed(Path(self.root, parent))
-
-    def _rmdir(self, path: str) -> bool:
-        """Remove one directory; False: it is in use. One that is gone already counts as done."""
-        try:
-            with parent_of(self.root, path) as (directory, name):
-                os.rmdir(name, dir_fd=directory)
-        except FileNotFoundError:
-            return True
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
-                return False
-            raise
-        return True
 
     def walk(self, path: PurePath | str) -> Iterator[str]:
         """Yield the regular files at or below `path`, sorted by name within a directory.
 
-        No link is followed, and our own staging directories are left out. A directory that
-        disappears meanwhile is passed over.
+        No link is followed, and our own staging directories are left out. A directory that is not
+        there, or disappears meanwhile, is passed over.
+
+        Raises:
+            InvalidName: `path` could leave the root.
+            OSError: a directory cannot be read.
         """
         if str(path) in (".", ""):
             yield from self._walk_directory("")
@@ -170,8 +175,7 @@ class Tree:
         if self.stat(relative) is not None:
             yield relative
             return
-        with suppress(OSError), parent_of(self.root, f"{relative}/x"):
-            yield from self._walk_directory(relative)
+        yield from self._walk_directory(relative)
 
     def _walk_directory(self, relative: str) -> Iterator[str]:
         """Walk with a stack of our own, so that depth has no limit."""

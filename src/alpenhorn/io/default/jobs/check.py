@@ -58,9 +58,10 @@ def check_job(
         return
     tally = Tally(log, "Checked", quiet=len(copies) == 1)
     for verdicts in _in_portions(_verdicts(io, copies, tally, path)):
-        # The medium may have vanished while we read: then "missing" proves nothing.
-        if any(v.has_file == HasFile.ABSENT for v in verdicts) and not io.check_init():
-            verdicts = [v for v in verdicts if v.has_file != HasFile.ABSENT]
+        # The medium may have vanished, or another one lie in its place, while we read: then
+        # "missing" and "corrupt" prove nothing.
+        if any(v.has_file != HasFile.PRESENT for v in verdicts) and not io.check_init():
+            verdicts = [v for v in verdicts if v.has_file == HasFile.PRESENT]
         checks.record(io.node, verdicts)
     tally.say()
 
@@ -89,7 +90,7 @@ def _examine(
         if status is None:
             log.error(f"File {where} is missing!")
             return checks.Verdict(copy.id, HasFile.ABSENT)
-        if file.size_b and status.st_size != file.size_b:
+        if file.size_b is not None and status.st_size != file.size_b:
             log.error(f"File {where} is corrupt! Size: {status.st_size}; expected: {file.size_b}")
             return checks.Verdict(copy.id, HasFile.CORRUPT)
         fd = io.tree.open(path)

@@ -9,10 +9,9 @@ search finds and has checked; never a row that says present without the bytes.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +21,16 @@ from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.common.units import pretty_bytes
 from alpenhorn.db import ArchiveFileCopyRequest, StorageNode
 from alpenhorn.db.queries import transfers
-from alpenhorn.errors import FailureClass, InvalidName, StorageError
+from alpenhorn.errors import InvalidName, StorageError
 from alpenhorn.io import registry
+from alpenhorn.io.base import BaseNodeRemote
 from alpenhorn.io.default.jobs import report
 from alpenhorn.io.default.jobs.batching import Tally, batches, loudness
+from alpenhorn.io.default.jobs.landing import Outcomes, fail_all, land, staging_for
 from alpenhorn.io.default.jobs.search import have_checked
-from alpenhorn.io.default.tree import STAGING_PREFIX
 from alpenhorn.scheduler import Task
-from alpenhorn.transfer.batch import Endpoint, Item, Limits, Mover, Outcome, time_limit
+from alpenhorn.transfer.batch import Endpoint, Item, Limits, Mover, time_limit
 from alpenhorn.transfer.choose import move, movers_for
-from alpenhorn.transfer.flush import flush_batch
-from alpenhorn.transfer.verify import verify_staged
 
 if TYPE_CHECKING:
     from alpenhorn.io.default.node import DefaultNodeIO
@@ -42,13 +40,10 @@ _obstacles = Obstacles(log)
 
 Requests = Sequence[ArchiveFileCopyRequest]
 
-_WORTH_RESUMING = (FailureClass.ROUTE, FailureClass.INTERRUPTED)
-
 
 def queue_pulls(io: DefaultNodeIO, queue: Any, requests: Requests, did_search: bool) -> None:
     """Queue the transfer of what fits onto the node, a batch per task, one route each."""
-    if not io.node.check_pull_dest(log_level=logging.DEBUG):
-        _obstacles.say(("dest", io.node.name), _why_not(io.node))
+    if not _may_receive(io.node):
         return
     routes: dict[int, list[ArchiveFileCopyRequest]] = {}
     for request in requests:
@@ -85,28 +80,27 @@ def pull_job(
     requests = _still_wanted(io, requests, did_search)
     if not requests:
         return
-    source_node = requests[0].node_from
+    node = requests[0].node_from
     try:
-        source, items = _describe(io, source_node, requests, target)
-    except (ValueError, StorageError, InvalidName) as error:
-        text = f"Skipping pull from {source_node.name}: {error}"
-        _obstacles.say(("route", source_node.name), text, logging.WARNING)
+        source, items = _describe(io, node, requests, target)
+    except (ValueError, StorageError) as error:
+        text = f"Skipping pull from {node.name}: {error}"
+        _obstacles.say(("route", node.name), text, logging.WARNING)
         return
-    may_link = not io.node.archive and not source_node.archive
-    movers = movers_for(source.local, may_link)
-    _announce(io, source_node, items, source, movers[0])
-    started = time.time()
-    with _staging(io, requests) as staging, _counted(io, movers[0], source, len(items)):
-        outcomes = {o.key: o for o in move(movers, items, source, staging, _limits(requests))}
-        good = _verify(staging, items, outcomes)
-        _install(io, staging, good, outcomes)
-    _record(io, requests, {item.key: item.path for item in items}, outcomes, started)
+    if items:
+        by_key = {item.key: item for item in items}
+        _transfer(io, source, items, [r for r in requests if r.id in by_key])
 
 
 def _still_wanted(io: DefaultNodeIO, requests: Requests, did_search: bool) -> Requests:
     """Ask the index again: requests and nodes may have changed while the task waited."""
+    if not _may_receive(io.node):
+        return []
     ids = [request.id for request in requests]
-    requests = transfers.ready(requests[0].group_to, len(ids), ids=ids)
+    group = requests[0].group_to
+    requests = transfers.ready(group, len(ids), ids=ids)
+    for request in requests:
+        request.group_to = group  # so that no look-up of its own follows for each
     if not requests or not io.check_init():
         return []
     if not did_search:
@@ -118,23 +112,59 @@ def _still_wanted(io: DefaultNodeIO, requests: Requests, did_search: bool) -> Re
 def _describe(
     io: DefaultNodeIO, node: StorageNode, requests: Requests, target: Any
 ) -> tuple[Endpoint, list[Item]]:
-    """Say where the batch comes from and what is in it."""
+    """Say where the batch comes from and what is in it; rows with bad names are left out.
+
+    Raises:
+        ValueError: there is no way to log in to the source's host.
+        StorageError: the source's row is bad.
+    """
     remote = registry.remote_for(node)
     items = [
-        Item(
-            key=request.id,
-            path=io.tree.relative(target or request.file.path),
-            source=remote.file_path(request.file),
-            size_b=request.file.size_b,
-            md5=request.file.md5sum,
-        )
-        for request in requests
+        item for request in requests if (item := _item(io, remote, request, target)) is not None
     ]
     root = node.root or "/"
-    if node.local:
+    if node.local or not items:
         return Endpoint(local=True, address=None, root=root), items
-    address = remote.file_addr(requests[0].file).partition(":" + items[0].source)[0]
+    address = remote.file_addr(requests[0].file).partition(":/")[0]
     return Endpoint(local=False, address=address, root=root), items
+
+
+def _item(
+    io: DefaultNodeIO, remote: BaseNodeRemote, request: ArchiveFileCopyRequest, target: Any
+) -> Item | None:
+    file = request.file
+    try:
+        return Item(
+            key=request.id,
+            path=io.tree.relative(target or file.path),
+            source=remote.file_path(file),
+            size_b=file.size_b,
+            md5=file.md5sum or None,
+        )
+    except InvalidName as error:
+        _obstacles.say(request.id, f"Skipping AFCR#{request.id}: {error.message}", logging.ERROR)
+        return None
+
+
+def _transfer(io: DefaultNodeIO, source: Endpoint, items: list[Item], requests: Requests) -> None:
+    """Move a batch, let it land, and record what came of it."""
+    node = requests[0].node_from
+    movers = movers_for(source.local, not io.node.archive and not node.archive)
+    started = time.time()
+    outcomes: Outcomes = {}
+    try:
+        _announce(io, node, items, source, movers[0])
+        with staging_for(io, items) as staging, _counted(io, movers[0], source, len(items)):
+            for outcome in move(movers, items, source, staging, _limits(items)):
+                outcomes[outcome.key] = outcome
+            land(io, staging, items, outcomes)
+    except OSError as error:
+        # Directories cannot be made here: nothing has landed.
+        fail_all(items, outcomes, f"cannot write below {io.tree.root}: {error.strerror}")
+    try:
+        _record(io, requests, {item.key: item.path for item in items}, outcomes, started)
+    finally:
+        io.forget_expected([item.path for item in items])
 
 
 def _announce(
@@ -146,8 +176,11 @@ def _announce(
 ) -> None:
     level = loudness(items)
     for item in items:
-        if io.tree.make_parents(item.path):
-            log.log(level, f'Creating directory "{Path(io.tree.root, item.path).parent}".')
+        # What cannot be made now will not be when the file is renamed into place either, and that
+        # is told for this file alone.
+        with suppress(OSError):
+            if io.tree.make_parents(item.path):
+                log.log(level, f'Creating directory "{Path(io.tree.root, item.path).parent}".')
     kind = "local" if source.local else "remote"
     if len(items) == 1:
         log.info(f"Pulling {kind} file {items[0].path} using {mover.name}")
@@ -155,30 +188,6 @@ def _announce(
         total = pretty_bytes(sum(item.size_b or 0 for item in items))
         what = f"{len(items)} {kind} files ({total})"
         log.info(f"Pulling {what} from {node.name} using {mover.name}")
-
-
-@contextmanager
-def _staging(io: DefaultNodeIO, requests: Requests) -> Iterator[Path]:
-    """Provide the staging directory of a batch; its name lets the next attempt find it again."""
-    staging = Path(io.tree.root, staging_name(requests[0].id))
-    staging.mkdir(mode=0o700, exist_ok=True)
-    yield staging
-    # Not in a finally: after an exception the tidy-up, or the next attempt, takes care of it.
-    if not _worth_keeping(staging, requests):
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def staging_name(request_id: int) -> str:
-    """Return the name of the staging directory of a batch that begins with this request."""
-    return f"{STAGING_PREFIX}{request_id}"
-
-
-def _worth_keeping(staging: Path, requests: Requests) -> bool:
-    """Keep partial data of a big file that travels alone, for resumption."""
-    large = config.value("daemon.single_file_bytes")
-    if len(requests) > 1 or (requests[0].file.size_b or 0) <= large:
-        return False
-    return any(path.is_file() for path in staging.rglob("*"))
 
 
 @contextmanager
@@ -192,77 +201,20 @@ def _counted(io: DefaultNodeIO, mover: Mover, source: Endpoint, count: int) -> I
         events.emit(events.PullRunning(name, mover.name, remote, -count))
 
 
-def _limits(requests: Requests) -> Limits:
-    total = sum(request.file.size_b or 0 for request in requests)
+def _limits(items: Sequence[Item]) -> Limits:
     base = config.value("daemon.pull_timeout_base")
     speed = config.value("daemon.pull_bytes_per_second")
     return Limits(
-        timeout=time_limit(total, base, speed),
+        timeout=time_limit(sum(item.size_b or 0 for item in items), base, speed),
         remote_shell=tuple(config.value("daemon.remote_shell")),
     )
-
-
-def _verify(staging: Path, items: Sequence[Item], outcomes: dict[int, Outcome]) -> list[Item]:
-    """Flush what arrived, read it back, and note what differs; returns what is good."""
-    arrived = [item for item in items if outcomes[item.key].ok]
-    try:
-        flush_batch(staging, [item.path for item in arrived])
-    except OSError as error:
-        _fail_all(arrived, outcomes, f"cannot flush to the medium: {error.strerror}")
-        return []
-    good = []
-    for item in arrived:
-        outcome = _compare(staging, item, outcomes[item.key])
-        if outcome.ok:
-            good.append(item)
-            continue
-        outcomes[item.key] = outcome
-        Path(staging, item.path).unlink(missing_ok=True)
-    return good
-
-
-def _compare(staging: Path, item: Item, outcome: Outcome) -> Outcome:
-    """Read a staged file back; a link shares its source's bytes and so its state (P2)."""
-    if outcome.method == "link":
-        status = Path(staging, item.path).stat(follow_symlinks=False)
-        if item.size_b is None or status.st_size == item.size_b:
-            return outcome
-    return verify_staged(staging, item)
-
-
-def _install(
-    io: DefaultNodeIO, staging: Path, good: Sequence[Item], outcomes: dict[int, Outcome]
-) -> None:
-    """Rename verified files into place and flush their directories."""
-    if not good:
-        return
-    if not io.check_init():
-        _fail_all(good, outcomes, "the medium is not there any more")
-        return
-    installed = []
-    for item in good:
-        io.expect(item.path)
-        try:
-            io.tree.install(staging.name, item.path)
-            installed.append(item)
-        except OSError as error:
-            _fail_all([item], outcomes, f"cannot rename into place: {error.strerror}")
-    try:
-        io.tree.flush_parents([item.path for item in installed])
-    except OSError as error:
-        _fail_all(installed, outcomes, f"cannot flush to the medium: {error.strerror}")
-
-
-def _fail_all(items: Sequence[Item], outcomes: dict[int, Outcome], message: str) -> None:
-    for item in items:
-        outcomes[item.key] = Outcome(item.key, FailureClass.DESTINATION, message)
 
 
 def _record(
     io: DefaultNodeIO,
     requests: Requests,
     paths: dict[int, str],
-    outcomes: dict[int, Outcome],
+    outcomes: Outcomes,
     started: float,
 ) -> None:
     """Store what arrived in one transaction, then tell about everything."""
@@ -274,15 +226,14 @@ def _record(
         for request in requests
         if outcomes[request.id].ok
     }
-    recorded = transfers.finish(io.node, list(arrived.values())) if arrived else set()
-    io.forget_expected(paths.values())
-    done = [(r, arrived[r.id]) for r in requests if r.id in recorded]
+    done = transfers.finish(io.node, list(arrived.values()))
+    good = [(r, arrived[r.id]) for r in requests if r.id in done.recorded]
     failures = [(r, outcomes[r.id]) for r in requests if not outcomes[r.id].ok]
-    report.succeeded(done, loudness(requests))
+    report.succeeded(good, done.completed, loudness(requests))
     report.failed(io.node, failures, ended - started)
     if len(requests) > 1:
         tally = Tally(log, "Pulled", quiet=False, took=ended - started)
-        for request, _ in done:
+        for request, _ in good:
             tally.add(request.file.size_b)
         tally.say()
     free = io.bytes_avail(fast=True)
@@ -300,6 +251,14 @@ def _task_name(node: StorageNode, batch: Requests) -> str:
     if len(batch) == 1:
         return f"AFCR#{first.id}: {first.node_from.name} -> {node.name}"
     return f"AFCR#{first.id} and {len(batch) - 1} more: {first.node_from.name} -> {node.name}"
+
+
+def _may_receive(node: StorageNode) -> bool:
+    """Tell whether the node is within its limits, with a line if not."""
+    if node.check_pull_dest(log_level=logging.DEBUG):
+        return True
+    _obstacles.say(("dest", node.name), _why_not(node))
+    return False
 
 
 def _why_not(node: StorageNode) -> str:

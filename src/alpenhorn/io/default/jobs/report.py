@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from alpenhorn import events
 from alpenhorn.common.obstacles import Obstacles
@@ -18,15 +18,20 @@ log = logging.getLogger(__name__)
 _obstacles = Obstacles(log)
 
 
-def succeeded(done: Sequence[tuple[ArchiveFileCopyRequest, transfers.Arrived]], level: int) -> None:
-    """Tell about files that were recorded as present."""
+def succeeded(
+    done: Sequence[tuple[ArchiveFileCopyRequest, transfers.Arrived]],
+    completed: Collection[int],
+    level: int,
+) -> None:
+    """Tell about files that were recorded; `completed`: requests that were not over before."""
     for request, arrived in done:
         _obstacles.gone(request.id)
         seconds = arrived.ended - arrived.started
         log.log(level, describe_pull(request.file.path, request.file.size_b, seconds))
         _emit(request, None)
-        names = (request.node_from.name, request.group_to.name)
-        events.emit(events.RequestEnded("copy", "success", *names))
+        if request.id in completed:
+            names = (request.node_from.name, request.group_to.name)
+            events.emit(events.RequestEnded("copy", "success", *names))
     transfers.record_attempts(
         [transfers.Attempt(r.id, None, "", r.file.size_b, a.ended - a.started) for r, a in done]
     )

@@ -1,0 +1,48 @@
+# Everything a developer does, and the demo. `make help` lists it.
+#
+# Needs python3 (3.11 or newer), make and a package index that pip can reach; once set up, nothing
+# of the network. What is done once leaves a stamp in .venv, so a repeated call costs nothing.
+
+VENV := .venv
+BIN := $(VENV)/bin
+BASE := $(VENV)/.installed-base
+DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format docs clean rsync
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/make \1|\2/p' Makefile | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
+
+demo: $(BASE) rsync  ## play the demonstration: three hosts, one index, on this machine
+	@$(BIN)/alpenhorn demo
+
+test: $(DEV) rsync  ## run all tests
+	@tools/test.sh $(BIN)
+
+check: $(DEV) rsync  ## format, lint, types, imports, quick tests, docs: about a minute
+	@tools/check.sh $(BIN)
+
+format: $(DEV)  ## put the sources into their one format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(DEV)  ## make the generated pages again
+	@$(BIN)/python tools/make_docs.py
+
+clean:  ## remove what these targets made, the virtual environment too
+	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+rsync:
+	@tools/need_rsync.sh
+
+# The development install contains the base install, so it sets both stamps.
+$(BASE): pyproject.toml constraints.txt
+	@tools/setup_venv.sh $(VENV) .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt
+	@tools/setup_venv.sh $(VENV) '.[dev,prometheus]'
+	@touch $(BASE) $@

@@ -1,0 +1,107 @@
+"""How a batch lands: staged, flushed, read back, renamed into place, directories flushed.
+
+Only what went through all of it may become present in the index (design P2).
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alpenhorn.common import config
+from alpenhorn.errors import FailureClass
+from alpenhorn.io.default.tree import STAGING_PREFIX
+from alpenhorn.transfer.batch import Item, Outcome
+from alpenhorn.transfer.flush import flush_batch
+from alpenhorn.transfer.verify import verify_staged
+
+if TYPE_CHECKING:
+    from alpenhorn.io.default.node import DefaultNodeIO
+
+Outcomes = dict[int, Outcome]
+
+
+def staging_name(request_id: int) -> str:
+    """Return the name of the staging directory of a batch that begins with this request."""
+    return f"{STAGING_PREFIX}{request_id}"
+
+
+@contextmanager
+def staging_for(io: DefaultNodeIO, items: Sequence[Item]) -> Iterator[Path]:
+    """Provide the staging directory of a batch; its name lets the next attempt find it again.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    staging = Path(io.tree.root, staging_name(items[0].key))
+    staging.mkdir(mode=0o700, exist_ok=True)
+    if staging.is_symlink():  # planted: it could lead outside (P9)
+        raise NotADirectoryError(errno.ENOTDIR, "the staging directory is a link", str(staging))
+    yield staging
+    # Not in a finally: after an exception the tidy-up, or the next attempt, takes care of it.
+    if not _worth_resuming(staging, items):
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _worth_resuming(staging: Path, items: Sequence[Item]) -> bool:
+    """Keep partial data of a big file that travels alone."""
+    if len(items) > 1 or (items[0].size_b or 0) <= config.value("daemon.single_file_bytes"):
+        return False
+    return any(path.is_file() for path in staging.rglob("*"))
+
+
+def land(io: DefaultNodeIO, staging: Path, items: Sequence[Item], outcomes: Outcomes) -> None:
+    """Bring what arrived in the staging directory to its place; note failures in `outcomes`."""
+    arrived = [item for item in items if outcomes[item.key].ok]
+    try:
+        flush_batch(staging, [item.path for item in arrived])
+    except OSError as error:
+        fail_all(arrived, outcomes, f"cannot flush to the medium: {error.strerror}")
+        return
+    good = [item for item in arrived if _is_good(staging, item, outcomes)]
+    if good and not io.check_init():
+        fail_all(good, outcomes, "the medium is not there any more")
+        return
+    installed = [item for item in good if _install(io, staging, item, outcomes)]
+    try:
+        io.tree.flush_parents([item.path for item in installed])
+    except OSError as error:
+        fail_all(installed, outcomes, f"cannot flush to the medium: {error.strerror}")
+
+
+def fail_all(items: Sequence[Item], outcomes: Outcomes, message: str) -> None:
+    """Note that the destination is to blame for all these items."""
+    for item in items:
+        outcomes[item.key] = Outcome(item.key, FailureClass.DESTINATION, message)
+
+
+def _is_good(staging: Path, item: Item, outcomes: Outcomes) -> bool:
+    """Read a staged file back; one that differs is removed, so that it is never resumed."""
+    outcome = _compare(staging, item, outcomes[item.key])
+    if not outcome.ok:
+        outcomes[item.key] = outcome
+        Path(staging, item.path).unlink(missing_ok=True)
+    return outcome.ok
+
+
+def _compare(staging: Path, item: Item, outcome: Outcome) -> Outcome:
+    """Compare with the index; a link shares its source's bytes and so its state (P2)."""
+    if outcome.method == "link":
+        status = Path(staging, item.path).stat(follow_symlinks=False)
+        if item.size_b is None or status.st_size == item.size_b:
+            return outcome
+    return verify_staged(staging, item)
+
+
+def _install(io: DefaultNodeIO, staging: Path, item: Item, outcomes: Outcomes) -> bool:
+    io.expect(item.path)
+    try:
+        io.tree.install(staging.name, item.path)
+    except OSError as error:
+        fail_all([item], outcomes, f"cannot rename into place: {error.strerror}")
+        return False
+    return True

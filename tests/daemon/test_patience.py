@@ -1,0 +1,71 @@
+"""Pauses between tries: they double, end, and are forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from alpenhorn.daemon import patience as module
+from alpenhorn.daemon.patience import Patience
+
+
+@pytest.fixture
+def patience(clock: Any) -> Patience:
+    return Patience(first=5, longest=60, clock=clock, jitter=0)
+
+
+def test_what_was_never_tried_is_ready(patience: Patience) -> None:
+    assert patience.ready("x")
+    assert patience.count("x") == 0
+
+
+def test_pauses_double_up_to_the_longest(patience: Patience, clock: Any) -> None:
+    for pause in (5, 10, 20, 40, 60, 60):
+        patience.tried("x")
+        clock.advance(pause - 0.01)
+        assert not patience.ready("x")
+        clock.advance(0.01)
+        assert patience.ready("x")
+    assert patience.count("x") == 6
+
+
+def test_one_thing_does_not_delay_another(patience: Patience) -> None:
+    patience.tried("x")
+    assert patience.ready("y")
+    assert patience.resting() == {"x"}
+
+
+def test_success_forgets_the_pauses(patience: Patience, clock: Any) -> None:
+    patience.tried("x")
+    patience.tried("x")
+    patience.forget("x")
+    assert patience.ready("x")
+    assert patience.count("x") == 0
+    patience.tried("x")
+    clock.advance(5)
+    assert patience.ready("x"), "after a success the first pause is short again"
+
+
+def test_jitter_only_makes_pauses_longer(clock: Any) -> None:
+    """Many that failed together are not tried together."""
+    patience = Patience(first=100, longest=100, clock=clock, jitter=0.2)
+    for n in range(50):
+        patience.tried(n)
+    clock.advance(99.9)
+    assert len(patience.resting()) == 50
+    clock.advance(10)
+    assert 0 < len(patience.resting()) < 50
+    clock.advance(10.2)
+    assert not patience.resting()
+
+
+def test_what_is_over_long_since_takes_no_memory(clock: Any) -> None:
+    """A daemon runs for years: keys of requests that are done are dropped."""
+    patience = Patience(first=1, longest=10, clock=clock, jitter=0)
+    for n in range(10_000):
+        patience.tried(n)
+    clock.advance(100)
+    patience.tried("new")
+    assert len(patience._tries) == 1
+    assert module.LONGEST_PAUSE_S == 3600

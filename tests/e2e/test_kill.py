@@ -1,0 +1,226 @@
+"""kill -9 at any moment loses nothing, leaves nothing lying about, and repeats nothing.
+
+Each test kills real daemons in the middle of bulk work, at moments that depend on a seed, starts
+them again, and then compares the index with what is on the disks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosts import Log, Site
+
+HOSTS = ("alpenhost1", "alpenhost2", "alpenhost3")
+ACQ = "2025/02/21"
+NOW = "2025-02-21 00:00:00"
+
+NewSite = Callable[..., Site]
+
+
+def contents(count: int, seed: int) -> dict[str, bytes]:
+    """Data files by path, as the walkthrough names them; no two alike, in several directories."""
+    rng = random.Random(seed)
+    names = [f"{n // 3600:02}/{n // 60 % 60:02}{n % 60:02}.dat" for n in range(0, 86_000, 41)]
+    return {f"{ACQ}/{name}": name.encode() + rng.randbytes(60) for name in names[:count]}
+
+
+def write(root: Path, files: dict[str, bytes]) -> None:
+    for path, data in files.items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+
+def make_nodes(site: Site, kind: str = "F") -> None:
+    """A node on each host, initialised and active; the second and third of type `kind`."""
+    for number, host in enumerate(HOSTS, 1):
+        name = f"node{number}"
+        words = ("--create-group", f"--root={site[host].root}", f"--host={host}", "--activate")
+        archive = ("--archive",) if kind == "A" and number > 1 else ()
+        log_in = ("--username=root", f"--address={host}")
+        site.do("node", "create", name, *words, *log_in, *archive)
+        (site[host].root / "ALPENHORN_NODE").write_text(f"{name}\n")
+
+
+def register(site: Site, files: dict[str, bytes], *nodes: str) -> None:
+    """Record files in the index as present on nodes."""
+    connection = sqlite3.connect(site.index, timeout=30)
+    with connection:
+        acq = connection.execute("INSERT INTO archiveacq (name) VALUES (?)", (ACQ,)).lastrowid
+        connection.executemany(
+            "INSERT INTO archivefile (acq_id, name, size_b, md5sum, registered)"
+            " VALUES (?, ?, ?, ?, ?)",
+            [
+                (acq, path.removeprefix(f"{ACQ}/"), len(data), md5(data), NOW)
+                for path, data in files.items()
+            ],
+        )
+        for node in nodes:
+            connection.execute(
+                "INSERT INTO archivefilecopy (file_id, node_id, has_file, wants_file, ready,"
+                " last_update) SELECT archivefile.id, storagenode.id, 'Y', 'Y', 1, ?"
+                " FROM archivefile, storagenode WHERE storagenode.name = ?",
+                (NOW, node),
+            )
+    connection.close()
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data).hexdigest()
+
+
+def present(site: Site, node: str) -> int:
+    return count(site, node, "YY")
+
+
+def count(site: Site, node: str, states: str) -> int:
+    """How many copies on a node have these two state letters."""
+    return site.value(
+        "SELECT count(*) FROM archivefilecopy copy JOIN storagenode node ON copy.node_id = node.id"
+        " WHERE node.name = ? AND copy.has_file || copy.wants_file = ?",
+        node,
+        states,
+    )
+
+
+def on_disk(root: Path) -> dict[str, bytes]:
+    """Everything below a root but the node file."""
+    files = {str(p.relative_to(root)): p for p in root.rglob("*") if not p.is_dir()}
+    files.pop("ALPENHORN_NODE")
+    return {name: path.read_bytes() for name, path in files.items()}
+
+
+def leftovers(root: Path) -> list[str]:
+    return [str(path) for path in root.rglob("*") if path.name.startswith(".")]
+
+
+def nothing_pending(site: Site) -> bool:
+    copies = "SELECT count(*) FROM archivefilecopyrequest WHERE completed = 0 AND cancelled = 0"
+    scans = "SELECT count(*) FROM archivefileimportrequest WHERE completed = 0"
+    return site.value(copies) == 0 and site.value(scans) == 0
+
+
+def assert_no_duplicates(site: Site) -> None:
+    for what, table in (
+        ("file_id, node_id", "archivefilecopy"),
+        ("acq_id, name", "archivefile"),
+        ("file_id, node_from_id, group_to_id", "archivefilecopyrequest"),
+    ):
+        doubled = f"SELECT {what} FROM {table} GROUP BY {what} HAVING count(*) > 1"
+        assert site.rows(doubled) == []
+
+
+def assert_no_traceback(site: Site) -> None:
+    for host in HOSTS:
+        errors = Log(line for line in site.log(host) if line.level in ("ERROR", ""))
+        assert not any(line.text.startswith("Traceback") for line in errors), str(errors)
+
+
+def kill_and_restart(site: Site, host: str, when: Callable[[], Any], what: str) -> None:
+    site.wait(when, what=what)
+    site.kill9(host)
+    site.start(host)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kill9_of_each_daemon_in_the_middle_of_a_sync(new_site: NewSite, seed: int) -> None:
+    """2,000 files travel from 1 to 2 and, by auto-sync, on to 3; each daemon is killed once."""
+    rng = random.Random(seed)
+    files = contents(2000, seed)
+    site = new_site(*HOSTS, batch_files=rng.choice([100, 250]))
+    make_nodes(site)
+    site.do("group", "autosync", "node3", "node2")
+    write(site["alpenhost1"].root, files)
+    register(site, files, "node1")
+    site.do("node", "sync", "--force", "node1", "node2")
+    site.start(*HOSTS)
+    order = rng.sample(HOSTS, 3)
+    for n, host in enumerate(order):
+        node = "node3" if host == "alpenhost3" else "node2"
+        least = rng.randrange(1, 300) + 400 * n
+        root = site[host].root
+        kill_and_restart(
+            site,
+            host,
+            # some are recorded, and (for a receiver) a transfer is under way
+            lambda node=node, least=least, root=root, host=host: (
+                present(site, node) >= least
+                and (host == "alpenhost1" or leftovers(root))
+            ),
+            f"{least} copies on {node}",
+        )
+        assert present(site, node) < 2000, "killed too late"
+    site.wait(lambda: present(site, "node2") == present(site, "node3") == 2000, timeout=60)
+    site.wait(lambda: nothing_pending(site))
+    for host in HOSTS:
+        site.wait(lambda host=host: not leftovers(site[host].root), what=f"a tidy {host}")
+        assert on_disk(site[host].root) == files
+    assert present(site, "node1") == 2000
+    assert_no_duplicates(site)
+    assert_no_traceback(site)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kill9_in_the_middle_of_a_deletion(new_site: NewSite, seed: int) -> None:
+    """500 files that two archives hold are deleted; none of the protecting copies suffers."""
+    rng = random.Random(seed)
+    files = contents(500, seed)
+    site = new_site(*HOSTS, batch_files=50)
+    make_nodes(site, kind="A")
+    write(site["alpenhost1"].root, files)
+    register(site, files, "node1", "node2", "node3")
+    site.change(
+        "UPDATE archivefilecopy SET wants_file = 'N' WHERE node_id ="
+        " (SELECT id FROM storagenode WHERE name = 'node1')"
+    )
+    site.start("alpenhost1")
+    for least in sorted(rng.sample(range(1, 350), 2)):
+        enough = lambda least=least: count(site, "node1", "NN") >= least  # noqa: E731
+        kill_and_restart(site, "alpenhost1", enough, f"{least} deletions")
+        assert count(site, "node1", "NN") < 500, "killed too late"
+    site.wait(lambda: count(site, "node1", "NN") == 500)
+    assert on_disk(site["alpenhost1"].root) == {}
+    site.wait(lambda: list(site["alpenhost1"].root.iterdir()) == [node_file(site)])
+    assert present(site, "node2") == present(site, "node3") == 500
+    evidence = "SELECT count(DISTINCT copy_id) FROM alpenhorn_deletion WHERE removed IS NOT NULL"
+    assert site.value(evidence) == 500
+    assert_no_duplicates(site)
+    assert_no_traceback(site)
+
+
+def node_file(site: Site) -> Path:
+    return site["alpenhost1"].root / "ALPENHORN_NODE"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kill9_in_the_middle_of_an_import(new_site: NewSite, seed: int) -> None:
+    """A scan of 2,000 files: every file is registered once, with its own MD5 and its type."""
+    rng = random.Random(seed)
+    files = contents(2000, seed)
+    site = new_site(*HOSTS, batch_files=100)
+    make_nodes(site)
+    write(site["alpenhost1"].root, files)
+    site.do("node", "scan", "node1", "--register-new")
+    site.start("alpenhost1")
+    for least in sorted(rng.sample(range(1, 1500), 2)):
+        enough = lambda least=least: present(site, "node1") >= least  # noqa: E731
+        kill_and_restart(site, "alpenhost1", enough, f"{least} imports")
+        assert present(site, "node1") < 2000, "killed too late"
+        assert not nothing_pending(site), "the request was completed before its work was done"
+    site.wait(lambda: present(site, "node1") == 2000)
+    site.wait(lambda: nothing_pending(site))
+    rows = site.rows("SELECT name, size_b, md5sum FROM archivefile")
+    assert sorted(rows) == sorted(
+        (path.removeprefix(f"{ACQ}/"), len(data), md5(data)) for path, data in files.items()
+    )
+    assert site.value("SELECT count(*) FROM filedata") == 2000, "the callback is in the transaction"
+    assert on_disk(site["alpenhost1"].root) == files
+    assert_no_duplicates(site)
+    assert_no_traceback(site)
