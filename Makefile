@@ -44,5 +44,5 @@ $(BASE): pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt
-	@tools/setup_venv.sh $(VENV) '.[dev,prometheus]'
+	@tools/setup_venv.sh $(VENV) '.[dev,mysql,postgres,prometheus]'
 	@touch $(BASE) $@

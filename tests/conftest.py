@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from alpenhorn import db
 from alpenhorn.common import config
 from alpenhorn.db import connection, schema
+from servers import SERVERS, TestDatabase, Unavailable
 
 
 @pytest.fixture(autouse=True)
@@ -20,18 +23,120 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     config.test_isolation(True)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--index``: which databases the tests that need an index run on."""
+    parser.addoption(
+        "--index",
+        default=os.environ.get("ALPENHORN_TEST_INDEX", "sqlite"),
+        metavar="KIND[,KIND...]",
+        help="run what needs an index on these: sqlite, mariadb, postgres (default: sqlite)",
+    )
+
+
+def _kinds(config: pytest.Config) -> list[str]:
+    kinds = config.getoption("--index").split(",")
+    unknown = set(kinds) - {"sqlite", *SERVERS}
+    if unknown:
+        raise pytest.UsageError(f"--index: unknown database {', '.join(sorted(unknown))}")
+    return kinds
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that needs an index once for each kind, unless it is about SQLite files."""
+    kinds = _kinds(metafunc.config)
+    about_sqlite = (
+        metafunc.definition.get_closest_marker("sqlite") or "index_path" in metafunc.fixturenames
+    )
+    if kinds != ["sqlite"] and "index_kind" in metafunc.fixturenames and not about_sqlite:
+        metafunc.parametrize("index_kind", kinds, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without SQLite among the kinds, run only what needs a server."""
+    if "sqlite" in _kinds(config):
+        return
+    on_server = [item for item in items if _kind_of(item) in SERVERS]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(on_server)])
+    items[:] = on_server
+
+
+def _kind_of(item: pytest.Item) -> object:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("index_kind") if callspec else None
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str], TestDatabase]]:
+    """Return the database of a server, which is started when it is first asked for."""
+    running: dict[str, TestDatabase | Unavailable] = {}
+    with ExitStack() as stack:
+
+        def database(kind: str) -> TestDatabase:
+            if kind not in running:
+                running[kind] = _start(kind, stack)
+            found = running[kind]
+            if isinstance(found, Unavailable):
+                pytest.skip(str(found))
+            return found
+
+        yield database
+
+
+def _start(kind: str, stack: ExitStack) -> TestDatabase | Unavailable:
+    try:
+        server = SERVERS[kind]()
+        stack.callback(server.remove)
+        server.start()
+    except Unavailable as error:
+        return error
+    return TestDatabase(server)
+
+
+@pytest.fixture(scope="session")
+def index_kind() -> str:
+    """The kind of database that the test runs on; see ``--index``."""
+    return "sqlite"
+
+
 @pytest.fixture
 def index_path(tmp_path: Path) -> Path:
-    """Where the test's SQLite index lies."""
+    """Where the test's SQLite index lies; who asks for it is about SQLite only."""
     return tmp_path / "index.db"
 
 
 @pytest.fixture
-def empty_database(index_path: Path) -> Iterator[Any]:
-    """A connection to an SQLite file without any table."""
+def database_url(
+    index_kind: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    servers: Callable[[str], TestDatabase],
+) -> str:
+    """URL of the test's database; without tables, unless the test uses `index`."""
+    if index_kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'index.db'}"
+    database = servers(index_kind)
+    if "index" in request.fixturenames:
+        return database.initialised(_initialise)
+    return database.fresh()
+
+
+def _connect(url: str) -> Any:
     connection.set_extension(None)
-    database = connection._builtin_connect({"url": f"sqlite:///{index_path}"})
+    database = connection._builtin_connect({"url": url})
     connection.bind(database)
+    return database
+
+
+def _initialise(url: str) -> None:
+    database = _connect(url)
+    schema.initialise()
+    database.close()
+
+
+@pytest.fixture
+def empty_database(database_url: str) -> Iterator[Any]:
+    """A connection to a database without any table (unless the test uses `index` too)."""
+    database = _connect(database_url)
     yield database
     database.close()
 

@@ -1,4 +1,4 @@
-"""A user at the command line: ``run("node", "stats")`` over a real SQLite index."""
+"""A user at the command line: ``run("node", "stats")`` over a real index."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Terminal:
 
 
 @pytest.fixture
-def conf(tmp_path: Path, index_path: Path) -> Path:
+def conf(tmp_path: Path, database_url: str) -> Path:
     """The configuration file of the test; its database is that of the fixture `index`."""
     path = tmp_path / "alpenhorn.conf"
-    path.write_text(f"database:\n  url: sqlite:///{index_path}\n")
+    path.write_text(f"database:\n  url: {database_url}\n")
     return path
 
 
@@ -73,7 +73,7 @@ def dump(index: Any) -> Any:
     def dump() -> dict[str, list[Any]]:
         database = connection.database_proxy
         return {
-            name: database.execute_sql(f'SELECT * FROM "{name}" ORDER BY 1').fetchall()
+            name: database.execute_sql(f"SELECT * FROM {name} ORDER BY 1").fetchall()
             for name in sorted(database.get_tables())
         }
 

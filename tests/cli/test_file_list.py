@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from alpenhorn.db import ArchiveFile
+from alpenhorn.cli.main import run as program
+from alpenhorn.db import ArchiveFile, ArchiveFileCopy
 
 STATES = {
     "healthy": {"YY", "YM"},
@@ -70,8 +71,15 @@ def test_an_absent_place_without_any_file_is_satisfied_by_all(
 ) -> None:
     """D9."""
     make.node("empty")
-    assert listed(run, "--node", "N1", "--absent-node", "empty") == "1 12 13 2 23 3".split()
-    assert listed(run, "--node", "N1", "--absent-node", "empty", "--all") == "1 12 13".split()
+    assert listed(run, "--node", "N1", "--absent-node", "empty") == [
+        "1",
+        "12",
+        "13",
+        "2",
+        "23",
+        "3",
+    ]
+    assert listed(run, "--node", "N1", "--absent-node", "empty", "--all") == ["1", "12", "13"]
 
 
 @pytest.mark.parametrize("states", SUBSETS)
@@ -217,8 +225,6 @@ def demo(make: Any) -> Any:
     ):
         file = make.file(f"{acq}/{name.replace('/', '_')}")
         ArchiveFile.update(name=name, **values).where(ArchiveFile.id == file.id).execute()
-        from alpenhorn.db import ArchiveFileCopy
-
         ArchiveFileCopy.create(file=file, node=node, has_file="Y", size_b=4096)
     return node
 
@@ -238,10 +244,6 @@ File                    Size    MD5 Hash                          Registration T
     # fmt: on
     again = run("file", "list", "--node=demo_storage1", "--node=demo_storage1", "--details")
     assert again.stdout == result.stdout
-
-
-def headings(run: Any, *args: str) -> list[str]:
-    return run("file", "list", "--details", *args).stdout.splitlines()[0].split("  ")[-1:]
 
 
 @pytest.mark.parametrize(
@@ -341,7 +343,5 @@ def test_json_is_an_object_per_line(demo: Any, run: Any) -> None:
 
 
 def test_quiet(demo: Any, conf: Any, monkeypatch: Any, capfd: Any) -> None:
-    from alpenhorn.cli.main import run as program
-
     assert program(["--conf", str(conf), "-q", "file", "list", "--details"]) == 0
     assert capfd.readouterr() == ("", "")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alpenhorn.db import ArchiveAcq, ArchiveFile
+from alpenhorn.db import ArchiveAcq, ArchiveFile, ArchiveFileCopy
 
 
 @pytest.fixture
@@ -142,8 +142,6 @@ demo_storage1  g              Complete   -                             Wed Feb 2
 
 
 def test_json(data: Any, make: Any, run: Any) -> None:
-    from alpenhorn.db import ArchiveFileCopy
-
     ArchiveFileCopy.create(file=data, node=make.node("n", "g"), has_file="X", size_b=4096)
     shown = run("file", "show", "2025/02/21/23/1324.dat", "-a", "--json").json
     assert shown == {

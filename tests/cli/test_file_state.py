@@ -9,6 +9,9 @@ import pytest
 
 from alpenhorn.db import ArchiveFileCopy
 from alpenhorn.db.operations import Doorbell
+from alpenhorn.db.queries import copy_edits
+from alpenhorn.errors import NotAllowed
+from alpenhorn.services import lookup
 
 WORDS = {
     "YY": "Healthy",
@@ -218,12 +221,10 @@ def test_errors(node: Any, run: Any, dump: Any, args: str, code: int, phrase: st
     assert dump() == tables
 
 
-def test_a_change_by_somebody_else_is_not_overwritten(make: Any, node: Any, monkeypatch: Any) -> None:
+def test_a_change_by_somebody_else_is_not_overwritten(
+    make: Any, node: Any, monkeypatch: Any
+) -> None:
     """Other programs do not lock: what we decided on must still be true when we write."""
-    from alpenhorn.db.queries import copy_edits
-    from alpenhorn.errors import NotAllowed
-    from alpenhorn.services import lookup
-
     make.copy("a/f", node, "Y", "Y")
 
     def decide(record: Any) -> dict[str, str]:
@@ -233,3 +234,12 @@ def test_a_change_by_somebody_else_is_not_overwritten(make: Any, node: Any, monk
     with pytest.raises(NotAllowed, match="somebody else"):
         copy_edits.edit(lookup.file("a/f"), node, decide)
     assert pair() == "YY"  # theirs was part of our transaction here
+
+
+def test_a_record_that_somebody_else_makes_first(make: Any, node: Any) -> None:
+    def decide(record: Any) -> dict[str, str]:
+        make.copy("a/f", node, "X")
+        return {"has_file": "Y"}
+
+    with pytest.raises(NotAllowed, match="somebody else"):
+        copy_edits.edit(lookup.file("a/f"), node, decide)

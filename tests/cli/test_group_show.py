@@ -8,14 +8,16 @@ import pytest
 
 from alpenhorn.db import StorageTransferAction
 
+end = " "  # labels without a value end in a blank
+
 
 def test_show_alone(make: Any, run: Any) -> None:
     make.group("demo_storage2")
     result = run("group", "show", "demo_storage2")
     assert (result.stdout, result.code) == (
-        """\
+        f"""\
 Storage Group: demo_storage2
-        Notes: 
+        Notes:{end}
     I/O Class: Default
 
 I/O Config:
@@ -58,9 +60,9 @@ def test_actions(make: Any, run: Any) -> None:
     StorageTransferAction.create(node_from=make.node("idle"), group_to=group)
     StorageTransferAction.create(node_from=demo1, group_to=make.group("other"), autoclean=True)
     assert run("group", "show", "demo_storage2", "--actions").stdout == (
-        """\
+        f"""\
 Storage Group: demo_storage2
-        Notes: 
+        Notes:{end}
     I/O Class: Default
 
 I/O Config:

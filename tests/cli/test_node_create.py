@@ -67,9 +67,18 @@ def test_everything_given(make: Any, run: Any) -> None:
     )
     assert row() == {
         **DEFAULTS,
-        **{"root": "/r", "host": "h", "username": "u", "address": "a.b", "io_class": "Polling"},
-        **{"notes": "some text", "io_config": '{"x": 1}', "storage_type": "T"},
-        **{"auto_import": True, "auto_verify": 3, "max_total_gb": 10.5, "min_avail_gb": 0.25},
+        "root": "/r",
+        "host": "h",
+        "username": "u",
+        "address": "a.b",
+        "io_class": "Polling",
+        "notes": "some text",
+        "io_config": '{"x": 1}',
+        "storage_type": "T",
+        "auto_import": True,
+        "auto_verify": 3,
+        "max_total_gb": 10.5,
+        "min_avail_gb": 0.25,
         "active": True,
     }
     request = ArchiveFileImportRequest.get()
@@ -141,6 +150,12 @@ def test_config_values_have_types(index: Any, run: Any) -> None:
     args = [f"--io-var={variable}" for variable in variables]
     run("node", "create", "n", "--create-group", *args)
     assert json.loads(row()["io_config"]) == {
-        **{"a": 1, "b": 2.5, "c": 1000.0, "d": "1=2", "f": "nan", "g": "inf", "h": "1_0"},
+        "a": 1,
+        "b": 2.5,
+        "c": 1000.0,
+        "d": "1=2",
+        "f": "nan",
+        "g": "inf",
+        "h": "1_0",
         "i": -7,
     }

@@ -12,7 +12,7 @@ from alpenhorn.db.operations import Doorbell
 
 FULL = {
     "root": "/r",
-    "host": "h",
+    "host": "h1",
     "username": "u",
     "address": "a",
     "io_class": "C",
@@ -39,7 +39,7 @@ def row(name: str = "n") -> dict[str, Any]:
     "args",
     [
         "",
-        "--notes=text --host=h --root=/r --username=u --address=a --class=C --group=g",
+        "--notes=text --host=h1 --root=/r --username=u --address=a --class=C --group=g",
         "--archive --auto-import --auto-verify=5 --max-total=7.5 --min-avail=2.5",
         '--io-config={"p":1}',
         "--io-var=p=1",
@@ -58,18 +58,28 @@ def test_modify_everything(make: Any, run: Any) -> None:
     group = make.group("g2")
     before = row()
     result = run(
-        *("node", "modify", "n", "--group=g2", "--root=/R", "--host=H", "--username=U"),
+        *("node", "modify", "n", "--group=g2", "--root=/R", "--host=h2", "--username=U"),
         *("--address=A", "--class=D", "--notes=N", "--io-var=q=2", "--transport"),
         *("--no-auto-import", "--auto-verify=0", "--max-total=1", "--min-avail=0"),
     )
     assert result.stdout == "Node updated.\n"
     changed = {
-        **{"group": group.id, "root": "/R", "host": "H", "username": "U", "address": "A"},
-        **{"io_class": "D", "notes": "N", "io_config": '{"p": 1, "q": 2}', "storage_type": "T"},
-        **{"auto_import": False, "auto_verify": 0, "max_total_gb": 1, "min_avail_gb": 0},
+        "group": group.id,
+        "root": "/R",
+        "host": "h2",
+        "username": "U",
+        "address": "A",
+        "io_class": "D",
+        "notes": "N",
+        "io_config": '{"p": 1, "q": 2}',
+        "storage_type": "T",
+        "auto_import": False,
+        "auto_verify": 0,
+        "max_total_gb": 1,
+        "min_avail_gb": 0,
     }
     assert row() == {**before, **changed}
-    assert {bell.host for bell in Doorbell.select()} == {"h", "H"}
+    assert {bell.host for bell in Doorbell.select()} == {"h1", "h2"}
 
 
 def test_modify_clears(make: Any, run: Any) -> None:

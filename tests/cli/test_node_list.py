@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alpenhorn.db import StorageNode, database_proxy
+from alpenhorn.db import EnumField, StorageNode, database_proxy
 
 GIB = 2**30
 
@@ -42,14 +42,22 @@ def test_list(demo: Any, run: Any) -> None:
 def test_list_as_json(demo: Any, run: Any) -> None:
     assert run("node", "list", "--inactive", "--json").json == [
         {
-            **{"name": "off", "group": "off", "role": "field", "io_class": "Polling"},
-            **{"host": None, "active": False, "root": None, "notes": "1e5"},
+            "name": "off",
+            "group": "off",
+            "role": "field",
+            "io_class": "Polling",
+            "host": None,
+            "active": False,
+            "root": None,
+            "notes": "1e5",
         }
     ]
 
 
 def test_a_strange_role(make: Any, run: Any) -> None:
     make.node("n")
+    if EnumField.native:
+        pytest.skip("this database refuses it")
     database_proxy.execute_sql("UPDATE storagenode SET storage_type = '?'")
     assert "  ???  " in run("node", "list").stdout
 
@@ -138,8 +146,12 @@ def test_stats_as_json(make: Any, run: Any) -> None:
     (row,) = run("node", "stats", "--extra-stats", "--json").json
     assert row.pop("percent_full") == pytest.approx(33.3, abs=0.1)
     assert row == {
-        **{"name": "n", "file_count": 1, "total_size_b": GIB // 3},
-        **{"corrupt_files": 0, "suspect_files": 1, "missing_files": 0},
+        "name": "n",
+        "file_count": 1,
+        "total_size_b": GIB // 3,
+        "corrupt_files": 0,
+        "suspect_files": 1,
+        "missing_files": 0,
     }
 
 

@@ -182,18 +182,35 @@ def test_a_closed_pipe_is_quiet(make: Any, conf: Path) -> None:
         assert process.stderr.read() == b""
 
 
+def seconds(*args: str) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *args], check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
 def test_start_up_is_quick() -> None:
-    """``alpenhorn --version`` takes at most twice as long as importing click (best of five)."""
+    """``alpenhorn --version`` takes at most twice as long as importing click.
 
-    def best(*args: str) -> float:
-        def once() -> float:
-            began = time.perf_counter()
-            subprocess.run([sys.executable, *args], check=True, capture_output=True)
-            return time.perf_counter() - began
+    The best of some runs on either side, more of them if the machine is busy.
+    """
+    ours, clicks = [], []
+    for _ in range(20):
+        ours.append(seconds("-m", "alpenhorn", "--version"))
+        clicks.append(seconds("-c", "import click"))
+        if len(ours) >= 3 and min(ours) <= 2 * min(clicks):
+            return
+    pytest.fail(f"alpenhorn: {min(ours):.3f} s, click: {min(clicks):.3f} s")
 
-        return min(once() for _ in range(5))
 
-    assert best("-m", "alpenhorn", "--version") <= 2 * best("-c", "import click")
+def test_texts_load_nothing_heavy() -> None:
+    """Texts about the program need neither the database nor the configuration."""
+    code = (
+        "import sys; from alpenhorn.cli.main import run\n"
+        "for args in (['--version'], ['--help-config']): run(args)\n"
+        "print(sorted({'peewee', 'yaml', 'tabulate', 'rich', 'watchdog'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_options_may_stand_anywhere_and_names_may_begin_with_a_dash(make: Any, run: Any) -> None:
@@ -224,3 +241,17 @@ def test_output_goes_to_the_present_stdout(index: Any, run: Any) -> None:
     assert run("group", "list").stdout == "No storage groups\n"
     assert sys.stdout is kept
     assert not isinstance(kept, io.BytesIO)
+
+
+def test_help_lists_the_columns_with_their_json_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert plain("node", "stats", "--help") == 0
+    assert "  Total Size     total_size_b\n" in capsys.readouterr().out
+
+
+def test_conf_may_be_below_the_home_directory(
+    index: Any, conf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(conf.parent))
+    monkeypatch.setenv("CONF_NAME", conf.name)
+    assert plain("--conf=~/$CONF_NAME", "group", "list") == 0
+    assert capsys.readouterr().out == "No storage groups\n"

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +21,10 @@ from alpenhorn.daemon.loop import Loop
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.daemon.patience import Patience
 from alpenhorn.db import connection
-from alpenhorn.extensions import ImportDetectExtension, failures, loader
-from alpenhorn.scheduler import EmptyPool, FairMultiFIFOQueue, global_abort, run_serial
+from alpenhorn.extensions import failures, loader
+from alpenhorn.scheduler import EmptyPool, FairMultiFIFOQueue, global_abort
+from alpenhorn.scheduler.runner import run_one
+from daemon import detectors
 
 HOST = "here"
 
@@ -65,19 +67,6 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     daemon: dict[str, Any] = {}
     monkeypatch.setattr(config, "_config", {"base": {"hostname": HOST}, "daemon": daemon})
     return daemon
-
-
-def by_first_directory(path: PurePath, node: Any) -> tuple[str | None, Any]:
-    """Takes ``acq/...``: every file below a directory belongs to the acquisition of its name."""
-    return (path.parts[0], None) if len(path.parts) > 1 else (None, None)
-
-
-def use_detector(detect: Callable[..., Any] = by_first_directory, atomic: bool = False) -> None:
-    """Have one import-detect extension loaded, and no other."""
-    loader.reset()
-    extension = ImportDetectExtension("Test", "1.0", detect=detect, atomic=atomic)
-    extension.full_name = "tests.Test"
-    loader.init_extensions([extension], stage=2)
 
 
 class Daemon:
@@ -125,11 +114,11 @@ class Daemon:
         self.loop.tick()
 
     def work(self, tasks: float = float("inf")) -> int:
-        """Run queued tasks (not deferred ones); all, or so many."""
-        if tasks == float("inf"):
-            return run_serial(self.queue, 1e9, self.clock, patience=0)
-        steps = iter(range(int(tasks)))
-        return run_serial(self.queue, 0.5, lambda: float(next(steps, 1) and 0), patience=0)
+        """Run queued tasks and due deferred ones; all, or so many. Returns how many it ran."""
+        count = 0
+        while count < tasks and run_one(self.queue, timeout=0):
+            count += 1
+        return count
 
     def settle(self) -> None:
         """Make passes until nothing is queued."""
@@ -181,7 +170,7 @@ def daemon(
     for module in (node_module, group_module):
         monkeypatch.setattr(module, "Patience", partial(Patience, clock=clock, jitter=0))
         monkeypatch.setattr(module, "Obstacles", lambda log: Obstacles(log, clock))
-    use_detector()
+    detectors.use()
     made = Daemon(make, tmp_path, clock, caplog)
     yield made
     made.loop.close()

@@ -87,7 +87,7 @@ def test_a_route_on_trial_gets_one_request_and_then_the_others(
     def searches() -> int:
         daemon.tick()
         count = sum("Pre-pull search" in name for name in daemon.tasks())
-        for live in daemon.loop.groups.values():
+        for live in (*daemon.loop.nodes.values(), *daemon.loop.groups.values()):
             daemon.queue.clear_fifo(live.io.fifo)
             live.patience = Patience(clock=clock)  # this is about routes, not about requests
         return count

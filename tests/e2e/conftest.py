@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,9 +9,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `import hosts`
-
-from hosts import Site
+from e2e.hosts import Site
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

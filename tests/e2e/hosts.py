@@ -25,7 +25,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE_S = 30.0
 """How long a fact may take to become true."""
 
-_LINE = re.compile(r"\w{3} \d\d \d\d:\d\d:\d\d (?P<level>[A-Z]+) >> \[(?P<thread>.*?)\] (?P<text>.*)")
+_LINE = re.compile(
+    r"\w{3} \d\d \d\d:\d\d:\d\d (?P<level>[A-Z]+) >> \[(?P<thread>.*?)\] (?P<text>.*)"
+)
 
 # Drops what names the host, as ssh does after logging in.
 _REMOTE_SHELL = """#!/bin/sh
@@ -328,7 +330,7 @@ class Site:
                     f"{name}:\n{Log(host.log[-40:])}" for name, host in self.hosts.items()
                 )
                 raise AssertionError(f"waited {timeout} s in vain{what and ' for ' + what}\n{logs}")
-            time.sleep(0.02)
+            time.sleep(0.05)
         return result
 
     def wait_log(self, host: str, text: str, after: int = 0) -> None:

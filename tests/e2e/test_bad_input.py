@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hosts import Finished, Line, Site, daemon_command, parse
+from e2e.hosts import Finished, Line, Site, daemon_command, parse
 
 NewSite = Callable[..., Site]
 

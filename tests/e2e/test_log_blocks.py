@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hosts import Expected, Log, Site
-from walkthrough import HOSTS, Walk
+from e2e.hosts import Expected, Log, Site
+from e2e.walkthrough import HOSTS, Walk
 
 LOOP = re.compile(r"INFO Main loop execution was \d+\.\ds\.")
 TASKS = re.compile(r"INFO Tasks: \d+ queued, 0 deferred, \d+ in-progress on 2 workers")
@@ -383,10 +383,7 @@ def test_E26_auto_clean(walk: Walk) -> None:
         log,
         f"Delete copies [{number}] from demo_storage1",
         f"INFO Removed file copy {LAST} on demo_storage1",
-        *(
-            f"INFO Removed directory {walk.root(1)}/{path} on demo_storage1"
-            for path in directories
-        ),
+        *(f"INFO Removed directory {walk.root(1)}/{path} on demo_storage1" for path in directories),
     )
     main(log, *a_pass("demo_storage1"), TASKS)
 

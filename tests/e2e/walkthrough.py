@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hosts import Host, Log, Site
+from e2e.hosts import Host, Log, Site
 
 HOSTS = ("alpenhost1", "alpenhost2", "alpenhost3")
 

@@ -73,6 +73,8 @@ def _print_breakdown(what: str, rows: Sequence[Row]) -> None:
         Column("size_b", "Size", _size),
     )
     body = render.table(columns, rows) if rows else "No nodes with data"
+    if rows and rows[-1] is _EMPTY_ROW:
+        body += "\n"  # the layout drops an empty line at its end
     echo(render.section(f"{what} breakdown", body))
 
 

@@ -5,8 +5,8 @@ Help and usage errors need no configuration and no database (spec: cli.md §10 D
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -16,6 +16,9 @@ from alpenhorn.cli.settings import Settings
 from alpenhorn.common import config
 from alpenhorn.db.queries.failures import reported
 
+if TYPE_CHECKING:
+    from alpenhorn.cli.render import Column
+
 Rule = Callable[[click.Context], None]
 """A condition on the options given together; raises `click.UsageError`."""
 
@@ -24,11 +27,24 @@ class IndexCommand(click.Command):
     """A command whose body works with the Data Index."""
 
     def __init__(
-        self, *args: Any, rules: tuple[Rule, ...] = (), check_schema: bool = True, **kwargs: Any
+        self,
+        *args: Any,
+        rules: tuple[Rule, ...] = (),
+        columns: Sequence[Column] = (),
+        check_schema: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.rules = rules
+        self.columns = columns
         self.check_schema = check_schema
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the columns that the command prints, with their keys in JSON."""
+        if self.columns:
+            with formatter.section("Columns, with their keys in JSON"):
+                formatter.write_dl([(column.heading, column.key) for column in self.columns])
+        super().format_epilog(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Check the rules, start up, run the body; database errors become one line."""
@@ -40,16 +56,19 @@ class IndexCommand(click.Command):
 
 
 def command(
-    name: str, *rules: Rule, check_schema: bool = True
+    name: str, *rules: Rule, columns: Sequence[Column] = (), check_schema: bool = True
 ) -> Callable[[Callable[..., Any]], IndexCommand]:
     """Make a function a command.
 
     Args:
         name: its name below the noun.
         rules: what `exclusive` and its relatives return; checked in that order.
+        columns: what the command prints, for its help text.
         check_schema: whether the Data Index must have our schema version.
     """
-    return click.command(name, cls=IndexCommand, rules=rules, check_schema=check_schema)
+    return click.command(
+        name, cls=IndexCommand, rules=rules, columns=columns, check_schema=check_schema
+    )
 
 
 def given(ctx: click.Context, param: str) -> bool:

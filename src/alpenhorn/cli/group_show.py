@@ -30,7 +30,7 @@ _TRANSFERS = (Column("source_node", "Source Node"), *TRANSFER_FIGURES)
 _ACTIONS = (Column("node", "Node"), Column("action", "Action"), Column("trigger", "Trigger"))
 
 
-@command("list")
+@command("list", columns=_LIST)
 @options.json_option
 def list_groups(as_json: bool) -> None:
     """List all storage groups."""

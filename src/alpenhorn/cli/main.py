@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
@@ -17,6 +18,15 @@ from alpenhorn.services import about
 
 NOUNS = {name: f"alpenhorn.cli.{name}:{name}" for name in ("acq", "db", "file", "group", "node")}
 NOUNS["demo"] = "alpenhorn.demo.command:demo"
+
+
+class ConfigFile(click.Path):
+    """An existing file; ``~`` and variables in its name are replaced, as in its later use."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check that the file exists; return its name as given."""
+        super().convert(os.path.expandvars(os.path.expanduser(value)), param, ctx)  # noqa: PTH111
+        return value
 
 
 def _show_and_exit(
@@ -50,7 +60,7 @@ def _show_and_exit(
     "-c",
     "--conf",
     metavar="FILE",
-    type=click.Path(exists=True),
+    type=ConfigFile(exists=True),
     help="Read this configuration file too, after all others.",
 )
 @click.option("-q", "--quiet", count=True, help="Say less; may be repeated.")
@@ -98,6 +108,9 @@ def run(args: Sequence[str]) -> int:
     Returns:
         The exit code (spec: cli.md §2.5). Whatever went wrong was said in one line on standard
         error; a traceback is shown with ``--debug`` only.
+
+    Raises:
+        SystemExit: by click, quietly, if nobody reads our output any more.
     """
     try:
         code = main.main(list(args), prog_name="alpenhorn", standalone_mode=False)
@@ -108,17 +121,9 @@ def run(args: Sequence[str]) -> int:
     except click.Abort:
         click.echo("Aborted!", err=True)
         return 1
-    except BrokenPipeError:
-        _drop_output()
-        return 1
     except Exception as error:
         if "--debug" in args:
             sys.excepthook(type(error), error, error.__traceback__)
         what = " ".join(str(error).split())
         click.echo(f"Error: internal error: {type(error).__name__}: {what}", err=True)
         return 1
-
-
-def _drop_output() -> None:
-    """Nobody reads our output any more: let the flush at exit go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -98,7 +98,7 @@ class Loop:
 
     def _refresh_node(self, row: StorageNode) -> UpdateableNode | None:
         """Make or refresh a node; None if it cannot be used in this pass."""
-        with self._isolated(f"node {row.name}"):
+        with self._isolated(f"node {row.name}", "look-up"):
             node = self.nodes.get(row.name)
             if node is not None:
                 node.reinit(row)
@@ -125,7 +125,7 @@ class Loop:
             telemetry.available("group", name, False)
             self.groups.pop(name).stop()
         for name, nodes in members.items():
-            with self._isolated(f"group {name}"):
+            with self._isolated(f"group {name}", "look-up"):
                 self._refresh_group(name, nodes)
 
     def _refresh_group(self, name: str, nodes: list[UpdateableNode]) -> None:
@@ -142,32 +142,32 @@ class Loop:
 
     def _update_nodes(self, available: list[UpdateableNode]) -> None:
         for node in available:
-            with self._isolated(f"node {node.name}"):
+            with self._isolated(f"node {node.name}", "update"):
                 node.updated = False
                 node.updated = updates.update_node(node, self.queue)
 
     def _update_groups(self) -> None:
         for group in list(self.groups.values()):
-            with self._isolated(f"group {group.name}"):
+            with self._isolated(f"group {group.name}", "update"):
                 group.updated = False
                 group.updated = updates.update_group(group, self.routes, self.host)
 
     def _idle_updates(self, available: list[UpdateableNode]) -> None:
         for node in available:
-            with self._isolated(f"node {node.name}"):
+            with self._isolated(f"node {node.name}", "idle update"):
                 updates.idle_node(node)
         for group in list(self.groups.values()):
-            with self._isolated(f"group {group.name}"):
+            with self._isolated(f"group {group.name}", "idle update"):
                 updates.idle_group(group)
 
     # 5. the end of the pass
 
     def _finish(self, available: list[UpdateableNode], started: float) -> None:
         for group in list(self.groups.values()):
-            with self._isolated(f"group {group.name}"):
+            with self._isolated(f"group {group.name}", "end of pass"):
                 group.io.after_update()
         for node in available:
-            with self._isolated(f"node {node.name}"):
+            with self._isolated(f"node {node.name}", "end of pass"):
                 node.io.after_update()
         self.pool.check()
         took = self._clock() - started
@@ -183,16 +183,21 @@ class Loop:
         )
 
     @contextmanager
-    def _isolated(self, what: str) -> Iterator[None]:
-        """Keep what goes wrong with one part from all others; a lost database concerns all."""
+    def _isolated(self, what: str, step: str) -> Iterator[None]:
+        """Keep what goes wrong with one part from all others; a lost database concerns all.
+
+        Args:
+            what: the node or group.
+            step: the part of the pass; a later step that works does not make the error new.
+        """
         try:
             yield
         except LOST_DATABASE:
             raise
         except AlpenhornError as error:
-            self._obstacles.say(what, error.message, logging.ERROR)
+            self._obstacles.say((what, step), error.message, logging.ERROR)
         except Exception as error:
-            if self._obstacles.is_news(what, repr(error)):
+            if self._obstacles.is_news((what, step), repr(error)):
                 log.exception(f"Error with {what}; the others go on.")
         else:
-            self._obstacles.gone(what)
+            self._obstacles.gone((what, step))

@@ -212,7 +212,8 @@ def _create() -> None:
     made: list[type[base_model]] = []
     try:
         with change():
-            for model in (*gamut, *operations.OPERATIONS_TABLES):
+            # Sorted: servers want a table to be there before others refer to it.
+            for model in (*pw.sort_models(gamut), *operations.OPERATIONS_TABLES):
                 model.create_table(safe=False)
                 made.append(model)
             DataIndexVersion.create(component=COMPONENT, version=current_version)

@@ -65,10 +65,17 @@ def _on_disk(site: Site, expected: Holds) -> tuple[str, str] | None:
     if found != wanted:
         return f"{_listed(wanted)} below {root}", _listed(found)
     for path in expected.files:
-        md5, known = md5sum_file(root / path), lookup.file(path).md5sum
-        if md5 != known:
-            return f"{root / path} with the MD5 sum {known}", f"{md5}"
+        found_md5, known_md5 = _md5(root / path), lookup.file(path).md5sum
+        if found_md5 != known_md5:
+            return f"{root / path} with the MD5 sum {known_md5}", found_md5
     return None
+
+
+def _md5(path: Path) -> str:
+    try:
+        return md5sum_file(path) or "a disk that does not answer"
+    except OSError as error:  # somebody works on it just now
+        return error.strerror or type(error).__name__
 
 
 def _tree(root: Path) -> Iterable[str]:

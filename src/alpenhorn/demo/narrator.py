@@ -51,6 +51,10 @@ class Narrator:
         for line in lines:
             self._line(f"{host} | {line}", "dim")
 
+    def checked(self, text: str) -> None:
+        """Say what was found to be as it should."""
+        self._line(f"checked: {text}", "green")
+
     def listed(self, lines: Iterable[str]) -> None:
         """Write lines as they are, indented."""
         for line in lines:

@@ -143,6 +143,8 @@ class Player:
         if isinstance(expectation, Logs):
             shown, _ = self._logs[expectation.host].find(expectation.lines, self._site.places)
             self._narrator.logged(expectation.host, shown)
+        else:
+            self._narrator.checked(_held(expectation))
 
     def _host(self, expectation: Expectation) -> str:
         if isinstance(expectation, Logs):
@@ -159,3 +161,21 @@ class Player:
             return None
         seen = "\n".join(found) or "none of the lines"
         return f'the daemon on {expectation.host} to log "{missing}"', seen
+
+
+def _held(node: Holds) -> str:
+    """Describe what a node was found to hold."""
+    amounts = {
+        "": node.files,
+        "spoiled ": node.spoiled,
+        "corrupt ": node.corrupt,
+        "unregistered ": node.unknown,
+    }
+    parts = [
+        f"{len(files)} {kind}{'file' if len(files) == 1 else 'files'}"
+        for kind, files in amounts.items()
+        if files
+    ]
+    return (
+        f"{node.node} holds {' and '.join(parts) or 'no files'}, in the Data Index and on its disk"
+    )

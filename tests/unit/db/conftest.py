@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,7 +76,7 @@ import os, sys
 from alpenhorn import db
 from alpenhorn.db import connection, schema
 from alpenhorn.db.queries import autoactions, checks, deletion, imports, transfers
-connection.bind(connection._builtin_connect({"url": "sqlite:///" + sys.argv[1]}))
+connection.bind(connection._builtin_connect({"url": sys.argv[1]}))
 
 def wait_for_start():
     print("ready", flush=True)
@@ -86,7 +85,7 @@ def wait_for_start():
 
 
 @pytest.fixture
-def process(index_path: Path) -> Callable[[str], subprocess.Popen[str]]:
+def process(database_url: str) -> Callable[[str], subprocess.Popen[str]]:
     """Start another program that works on the same index; it gets its code as text.
 
     The code may call `wait_for_start()`: it then goes on after it got a line.
@@ -95,7 +94,7 @@ def process(index_path: Path) -> Callable[[str], subprocess.Popen[str]]:
 
     def start(code: str) -> subprocess.Popen[str]:
         child = subprocess.Popen(
-            [sys.executable, "-c", _PRELUDE + textwrap.dedent(code), str(index_path)],
+            [sys.executable, "-c", _PRELUDE + textwrap.dedent(code), database_url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

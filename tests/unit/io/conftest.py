@@ -165,7 +165,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, make: Any) -> Site:
+def site(tmp_path: Path, make: Any, index: Any) -> Site:
+    index.execute_sql("PRAGMA synchronous=OFF")  # no test pulls the plug
     return Site(tmp_path, make)
 
 

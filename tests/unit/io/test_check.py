@@ -46,7 +46,7 @@ def test_the_space_used_is_written_for_a_good_copy_only(site: Any, io: Any) -> N
     good = site.put(io, FILE, GOOD, has="M", size_b=1)
     bad = site.put(io, "acq/bad", GOOD, has="M", size_b=1, really=b"other")
     run_check(site, io, good, bad)
-    assert site.row(io, FILE).size_b == os.stat(Path(io.node.root, FILE)).st_blocks * 512
+    assert site.row(io, FILE).size_b == Path(io.node.root, FILE).stat().st_blocks * 512
     assert site.row(io, "acq/bad").size_b == 1
 
 
@@ -165,13 +165,11 @@ def test_a_hostile_name_in_a_row_stays_suspect_and_stops_nobody(site: Any, io: A
     assert db.ArchiveFileCopy.get_by_id(bad.id).has_file == "M"
 
 
-def test_nothing_is_concluded_while_the_medium_is_not_there(
-    site: Any, io: Any, lines: Any
-) -> None:
+def test_nothing_is_concluded_while_the_medium_is_not_there(site: Any, io: Any, lines: Any) -> None:
     """Weakness 4."""
     copy = site.put(io, FILE, GOOD, has="M")
-    os.rename(io.node.root, f"{io.node.root}.unmounted")
-    os.mkdir(io.node.root)
+    Path(io.node.root).rename(f"{io.node.root}.unmounted")
+    Path(io.node.root).mkdir()
     run_check(site, io, copy)
     assert site.state(io, FILE) == "MY"
     assert lines("ERROR") == []

@@ -73,13 +73,11 @@ def test_directories_go_bottom_up_after_all_files_of_the_batch(
         f"Removed directory {root}/2025/02 on demo_storage1",
         f"Removed directory {root}/2025 on demo_storage1",
     ]
-    assert os.listdir(root) == ["ALPENHORN_NODE"]
+    assert [p.name for p in Path(root).iterdir()] == ["ALPENHORN_NODE"]
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_too_few_archive_copies_keep_a_file(
-    site: Any, io: Any, lines: Any, count: int
-) -> None:
+def test_too_few_archive_copies_keep_a_file(site: Any, io: Any, lines: Any, count: int) -> None:
     copy = site.put(io, FILE, wants="N")
     site.protect(FILE, *site.archives(count))
     run_delete(site, io, copy)
@@ -259,8 +257,8 @@ def test_a_file_that_is_gone_already_counts_as_deleted(
 def test_a_medium_that_is_not_there_deletes_and_records_nothing(
     site: Any, io: Any, copy: Any, lines: Any
 ) -> None:
-    os.rename(io.node.root, f"{io.node.root}.unmounted")
-    os.mkdir(io.node.root)
+    Path(io.node.root).rename(f"{io.node.root}.unmounted")
+    Path(io.node.root).mkdir()
     run_delete(site, io, copy)
     assert site.state(io, FILE) == "YN"
     assert "Not deleting on demo_storage1: its medium is not there." in lines("WARNING")
@@ -274,8 +272,8 @@ def test_a_medium_that_vanishes_during_the_task_records_nothing(
 
     def unmount_after(*args: Any) -> Any:
         result = claim(*args)
-        os.rename(io.node.root, f"{io.node.root}.unmounted")
-        os.mkdir(io.node.root)
+        Path(io.node.root).rename(f"{io.node.root}.unmounted")
+        Path(io.node.root).mkdir()
         return result
 
     monkeypatch.setattr(deletion, "claim", unmount_after)
@@ -325,9 +323,7 @@ def test_a_removable_copy_that_cannot_be_removed_stays_removable(
     assert site.state(io, FILE) == "YM"
 
 
-def test_a_removable_copy_goes_only_while_space_is_short(
-    site: Any, io: Any, arcs: Any
-) -> None:
+def test_a_removable_copy_goes_only_while_space_is_short(site: Any, io: Any, arcs: Any) -> None:
     copy = site.put(io, FILE, wants="M")
     site.protect(FILE, *arcs)
     run_delete(site, io, copy)
@@ -416,9 +412,7 @@ def test_a_large_batch_costs_a_fixed_number_of_statements(
     assert cost(80) == cost(20)
 
 
-def test_an_old_class_may_delete_with_a_lock_of_its_own(
-    site: Any, io: Any, copy: Any
-) -> None:
+def test_an_old_class_may_delete_with_a_lock_of_its_own(site: Any, io: Any, copy: Any) -> None:
     lock = UpDownLock()
     delete_async(None, lock, [copy])
     delete_async(None, lock, [])

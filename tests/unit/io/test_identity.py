@@ -48,9 +48,7 @@ def test_another_nodes_disk_is_not_taken_for_ours(io: Any, lines: Any) -> None:
         ("", False),
     ],
 )
-def test_only_the_first_line_counts_without_trailing_blanks(
-    io: Any, text: str, good: bool
-) -> None:
+def test_only_the_first_line_counts_without_trailing_blanks(io: Any, text: str, good: bool) -> None:
     node_file(io).write_bytes(text.encode("latin-1"))
     assert io.check_init() is good
 

@@ -34,7 +34,7 @@ PATH = "2025/02/21/meta.txt"
 def test_sizes_take_absolute_and_relative_paths(io: Any, absolute: bool) -> None:
     path = PurePath(io.node.root, PATH) if absolute else PurePath(PATH)
     assert io.filesize(path) == 4
-    assert io.storage_used(path) == os.stat(Path(io.node.root, PATH)).st_blocks * 512
+    assert io.storage_used(path) == Path(io.node.root, PATH).stat().st_blocks * 512
     assert io.exists(path)
     assert io.md5(path) == DATA_MD5
 

@@ -41,7 +41,7 @@ class Route:
         return Path(io.node.root, path).stat().st_ino
 
     def leftovers(self) -> list[str]:
-        return [name for name in os.listdir(self.io.node.root) if name.startswith(".alpenhorn")]
+        return [path.name for path in Path(self.io.node.root).glob(".alpenhorn*")]
 
 
 @pytest.fixture
@@ -166,9 +166,7 @@ def test_an_archive_copy_never_shares_its_bytes_with_another(
     assert Path(route.source.node.root, FILE).stat().st_nlink == 1
 
 
-def test_a_link_to_a_file_of_another_length_is_not_present(
-    field_route: Route, site: Any
-) -> None:
+def test_a_link_to_a_file_of_another_length_is_not_present(field_route: Route, site: Any) -> None:
     field_route.pull(field_route.ask(really=b"short"))
     assert site.state(field_route.io, FILE) is None
     assert site.read(field_route.io, FILE) is None
@@ -233,7 +231,7 @@ def test_a_missing_source_file_is_suspect(route: Route, site: Any) -> None:
 
 def test_a_source_that_is_not_mounted_is_not_suspect(route: Route, site: Any, lines: Any) -> None:
     request = route.ask()
-    os.rename(route.source.node.root, f"{route.source.node.root}.unmounted")
+    Path(route.source.node.root).rename(f"{route.source.node.root}.unmounted")
     route.pull(request)
     assert site.state(route.source, FILE) == "YY"
     assert lines("ERROR") == []
@@ -346,10 +344,10 @@ def test_a_link_in_the_place_of_the_staging_directory_leads_nowhere(
 
 def test_a_medium_that_is_not_there_gets_nothing(route: Route, site: Any) -> None:
     request = route.ask()
-    os.rename(route.io.node.root, f"{route.io.node.root}.unmounted")
-    os.mkdir(route.io.node.root)
+    Path(route.io.node.root).rename(f"{route.io.node.root}.unmounted")
+    Path(route.io.node.root).mkdir()
     route.pull(request)
-    assert os.listdir(route.io.node.root) == []
+    assert [p.name for p in Path(route.io.node.root).iterdir()] == []
     assert site.state(route.io, FILE) is None
 
 
@@ -428,9 +426,7 @@ def test_a_node_that_was_filled_while_the_task_waited_takes_nothing(
         db.ArchiveFileCopy.update(has_file="X"),
     ],
 )
-def test_what_changed_while_the_task_waited_counts(
-    route: Route, site: Any, change: Any
-) -> None:
+def test_what_changed_while_the_task_waited_counts(route: Route, site: Any, change: Any) -> None:
     route.io.pull_many([route.ask()], True)
     change.execute()
     site.run()

@@ -36,9 +36,7 @@ def ask(site: Any, source: Any, io: Any) -> Any:
     return ask
 
 
-def test_up_to_sixteen_files_are_told_one_by_one(
-    site: Any, io: Any, ask: Any, lines: Any
-) -> None:
+def test_up_to_sixteen_files_are_told_one_by_one(site: Any, io: Any, ask: Any, lines: Any) -> None:
     io.pull_many(ask(16), True)
     assert site.run() == 16
     assert sum(line.startswith("Pulling local file acq/") for line in lines("INFO")) == 16
@@ -134,7 +132,9 @@ def test_one_planted_link_does_not_keep_the_others(
     assert [a.failure for a in TransferAttempt.select() if a.failure] == ["destination"]
 
 
-def test_a_failing_route_costs_one_line(site: Any, io: Any, ask: Any, source: Any, lines: Any) -> None:
+def test_a_failing_route_costs_one_line(
+    site: Any, io: Any, ask: Any, source: Any, lines: Any
+) -> None:
     requests = ask(20)
     Path(source.node.root).rename(site.tmp / "unmounted")
     for _ in range(3):

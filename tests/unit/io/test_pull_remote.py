@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,19 @@ while [ "$1" = "-l" ]; do shift 2; done
 shift
 {body}
 """
+
+# Lets two million bytes through, then kills the far side and hangs up.
+CUT = """
+import os, subprocess, sys
+os.set_blocking(1, True)
+far, carried = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE), 0
+while carried < 2_000_000 and (data := far.stdout.read1(65536)):
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+    carried += len(data)
+far.kill()
+"""
+BREAKS_OFF = f'exec {shlex.join([sys.executable, "-c", CUT])} "$@"'
 
 
 @pytest.fixture
@@ -100,9 +114,7 @@ def test_a_corrupted_remote_file_makes_nothing_present(
     assert "MD5 mismatch" in lines("ERROR")[0]
 
 
-def test_a_stale_target_of_equal_size_and_time_is_replaced(
-    site: Any, source: Any, io: Any
-) -> None:
+def test_a_stale_target_of_equal_size_and_time_is_replaced(site: Any, source: Any, io: Any) -> None:
     """Weakness 15: rsync's quick check would take it for the file."""
     site.make.copy(FILE, io.node, "X") if site.file(FILE, DATA) else None
     place = site.write(io, FILE, DATA.swapcase())
@@ -128,9 +140,7 @@ def test_a_connection_that_fails_leaves_the_source_alone(
     assert TransferAttempt.get().failure == "route"
     assert lines("ERROR") == []
     assert lines("WARNING")[0].startswith("Pull from src to dst failed (route): ")
-    assert [e.failure for e in heard if isinstance(e, events.TransferEnded)] == [
-        FailureClass.ROUTE
-    ]
+    assert [e.failure for e in heard if isinstance(e, events.TransferEnded)] == [FailureClass.ROUTE]
 
 
 @pytest.mark.parametrize(
@@ -178,14 +188,14 @@ def test_nothing_is_linked_or_copied_from_a_directory_of_the_same_name(
 
 
 def leftovers(io: Any) -> list[str]:
-    return [name for name in os.listdir(io.node.root) if name.startswith(".alpenhorn-")]
+    return [path.name for path in Path(io.node.root).glob(".alpenhorn-*")]
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(10**6, True), (10**9, False)])
 def test_partial_data_of_a_big_file_are_kept_for_the_next_attempt(
     site: Any, source: Any, io: Any, shell: Any, limit: int, kept: bool
 ) -> None:
-    shell('"$@" | head -c 2000000; exit 12', single_file_bytes=limit)
+    shell(BREAKS_OFF, single_file_bytes=limit)
     data = os.urandom(4 * 10**6)
     site.put(source, FILE, data)
     request = site.make.request(FILE, source.node, "dst")
@@ -208,7 +218,7 @@ def test_partial_data_of_a_big_file_are_kept_for_the_next_attempt(
 def test_what_arrived_before_the_connection_broke_counts(
     site: Any, source: Any, io: Any, shell: Any
 ) -> None:
-    shell('"$@" | head -c 2000000; exit 12')
+    shell(BREAKS_OFF)
     for path, data in (("a/first", b"small"), ("b/second", os.urandom(4 * 10**6))):
         site.put(source, path, data)
         site.make.request(path, source.node, "dst")

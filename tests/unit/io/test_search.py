@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,7 @@ def test_an_untracked_file_is_checked_and_not_fetched(
     assert search(site, group, request_) == []
     copy = site.row(io, FILE)
     assert (copy.has_file, copy.wants_file, copy.ready) == ("M", "Y", False)
-    assert copy.size_b == (1 if known else os.stat(place).st_blocks * 512)
+    assert copy.size_b == (1 if known else place.stat().st_blocks * 512)
     assert not db.ArchiveFileCopyRequest.get().cancelled
     assert FILE in lines("WARNING")[0]
 
@@ -141,7 +140,7 @@ def test_a_link_to_a_file_elsewhere_is_no_file_here(
 def test_a_node_without_a_medium_finds_nothing(
     site: Any, group: Any, io: Any, request_: Any
 ) -> None:
-    os.rename(io.node.root, f"{io.node.root}.unmounted")
+    Path(io.node.root).rename(f"{io.node.root}.unmounted")
     search(site, group, request_)
     assert site.state(io, FILE) is None
 

@@ -109,9 +109,7 @@ def test_the_free_space_is_that_of_unprivileged_users_in_fragments(
 
 
 @pytest.mark.parametrize("root", [None, "/no/such/directory", "nul\0"])
-def test_the_free_space_of_a_root_that_is_not_there_is_unknown(
-    site: Any, root: str | None
-) -> None:
+def test_the_free_space_of_a_root_that_is_not_there_is_unknown(site: Any, root: str | None) -> None:
     io = site.node("n")
     io.node.root = root
     assert io.bytes_avail() is None

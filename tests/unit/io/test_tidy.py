@@ -62,7 +62,7 @@ def test_a_stale_staging_directory_goes(
         request_id = site.make.request("acq/f", source.node, "n", **state).id
     site.write(io, f".alpenhorn-{request_id}/acq/f", b"partial")
     tidy(site, io)
-    assert os.listdir(io.node.root) == ["ALPENHORN_NODE"]
+    assert [p.name for p in Path(io.node.root).iterdir()] == ["ALPENHORN_NODE"]
     assert lines("WARNING") == [
         f"Removed stale transfer directory {io.node.root}/.alpenhorn-{request_id} on n."
     ]
@@ -81,7 +81,7 @@ def test_an_empty_staging_directory_of_a_pending_request_goes_silently(
     request = site.make.request("acq/f", source.node, "n")
     Path(io.node.root, f".alpenhorn-{request.id}/acq").mkdir(parents=True)
     tidy(site, io)
-    assert os.listdir(io.node.root) == ["ALPENHORN_NODE"]
+    assert [p.name for p in Path(io.node.root).iterdir()] == ["ALPENHORN_NODE"]
     assert lines("WARNING") == []
 
 

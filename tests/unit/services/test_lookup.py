@@ -67,9 +67,9 @@ def test_a_long_list_takes_seconds(index: Any) -> None:
 
 def test_unknown_names_come_with_a_suggestion(make: Any) -> None:
     make.node("demo_storage1")
-    with pytest.raises(NotFound, match='No such storage node: "demo_strage1".*"demo_storage1"'):
+    with pytest.raises(NotFound, match=r'No such storage node: "demo_strage1".*"demo_storage1"'):
         lookup.node("demo_strage1")
-    with pytest.raises(NotFound, match='No such acquisition: "x".$'):
+    with pytest.raises(NotFound, match=r'No such acquisition: "x"\.$'):
         lookup.acq("x")
 
 

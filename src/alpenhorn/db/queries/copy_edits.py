@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import peewee as pw
+
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.acquisition import ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
@@ -131,11 +133,19 @@ def _update(copy: ArchiveFileCopy, values: Mapping[str, Any]) -> bool:
     )
     query = ArchiveFileCopy.update(new).where(ArchiveFileCopy.id == copy.id, as_read)
     if not query.execute():
-        raise NotAllowed("The copy was changed by somebody else at this moment; please try again.")
+        raise _overtaken()
     return True
 
 
 def _insert(file: ArchiveFile, node: StorageNode, values: Mapping[str, Any]) -> bool:
-    if values:
+    if not values:
+        return False
+    try:
         ArchiveFileCopy.create(file=file, node=node, **values)
-    return bool(values)
+    except pw.IntegrityError:
+        raise _overtaken() from None
+    return True
+
+
+def _overtaken() -> NotAllowed:
+    return NotAllowed("The copy was changed by somebody else at this moment; please try again.")

@@ -16,6 +16,7 @@ import peewee as pw
 from alpenhorn.db.connection import database_proxy
 
 _FETCH = 1000
+_MYSQL_DRIVERS = ("pymysql", "MySQLdb")
 
 # The driver is used directly here; callers know the exceptions of peewee.
 _peewee_errors: Any = getattr(pw, "__exception_wrapper__")  # noqa: B009
@@ -26,12 +27,12 @@ def stream(query: Any) -> Iterator[tuple[Any, ...]]:
 
     Until the last row is out, nothing else may use this thread's connection.
     """
-    database = database_proxy.obj
-    if isinstance(database, pw.SqliteDatabase):
+    cursor = _server_side_cursor(database_proxy.obj)
+    if cursor is None:
         yield from query.tuples().iterator()
         return
     sql, params = query.sql()
-    with _peewee_errors, closing(_server_side_cursor(database)) as cursor:
+    with _peewee_errors, closing(cursor):
         cursor.execute(sql, params)
         while rows := cursor.fetchmany(_FETCH):
             yield from rows
@@ -56,10 +57,14 @@ def joined(*texts: Any) -> Any:
 
 
 def _server_side_cursor(database: Any) -> Any:
-    connection = database.connection()
+    """Return a cursor of the server; None where there is no need, or no way known to us."""
     if isinstance(database, pw.PostgresqlDatabase):
         # With hold: the server keeps the result, so that no transaction stays open while
         # somebody pages through it.
-        return connection.cursor(name="alpenhorn_stream", withhold=True)
-    driver = type(connection).__module__.partition(".")[0]
-    return connection.cursor(importlib.import_module(f"{driver}.cursors").SSCursor)
+        return database.connection().cursor(name="alpenhorn_stream", withhold=True)
+    if isinstance(database, pw.MySQLDatabase):
+        connection = database.connection()
+        driver = type(connection).__module__.partition(".")[0]
+        if driver in _MYSQL_DRIVERS:
+            return connection.cursor(importlib.import_module(f"{driver}.cursors").SSCursor)
+    return None

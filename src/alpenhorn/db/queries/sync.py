@@ -80,14 +80,19 @@ class SyncScope:
         )
 
     def _is_scheduled(self) -> Any:
+        """Condition on `ArchiveFile`: such a request is pending.
+
+        The flags are tested with NOT, which no index serves: otherwise SQLite takes the index of a
+        group's pending requests, and reads all of them for each file.
+        """
         request = ArchiveFileCopyRequest.alias()
         return pw.fn.EXISTS(
             request.select(pw.SQL("1")).where(
                 request.file == ArchiveFile.id,
                 request.node_from == self.node_id,
                 request.group_to == self.group_id,
-                request.completed == False,  # noqa: E712
-                request.cancelled == False,  # noqa: E712
+                ~request.completed,
+                ~request.cancelled,
             )
         )
 

@@ -4,6 +4,12 @@
 from alpenhorn.demo.script.files import ALL
 from alpenhorn.demo.steps import Holds, InShell, Logs, Section, Step, block
 
+
+def _pulled(host: str) -> Logs:
+    line = "Pull of {path} complete. Transferred {{size}} in {{duration}} [{{size}}/s]"
+    return Logs(host, tuple(line.format(path=path) for path in ALL))
+
+
 _OUT = Section(
     "A transport disk",
     (
@@ -56,14 +62,7 @@ _OUT = Section(
                 ),
             ),
             (
-                Logs(
-                    "alpenhost3",
-                    tuple(
-                        f"Pull of {path} complete. Transferred {{size}} in "
-                        "{duration} [{size}/s]"
-                        for path in ALL
-                    ),
-                ),
+                _pulled("alpenhost3"),
                 Holds("transport1", ALL),
             ),
         ),
@@ -156,7 +155,7 @@ _BACK = Section(
                     answer="y",
                 ),
             ),
-            (Holds("demo_storage1", ALL), Holds("transport1", ALL)),
+            (_pulled("alpenhost1"), Holds("demo_storage1", ALL), Holds("transport1", ALL)),
         ),
         Step(
             "See what is there",

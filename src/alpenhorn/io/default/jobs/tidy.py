@@ -7,6 +7,7 @@ belong to nobody, except those of pending requests, whose partial data are kept 
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import time
 from contextlib import suppress
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from alpenhorn.io.default.node import DefaultNodeIO
 
 log = logging.getLogger(__name__)
+
+_STAGING = re.compile(re.escape(STAGING_PREFIX) + "([0-9]{1,18})")
+"""No number that a database would choke on."""
 
 OLD_S = 24 * 3600
 """Leftovers of older programs are removed only when they are this old."""
@@ -49,9 +53,9 @@ def tidy_job(task: Task, io: DefaultNodeIO, thorough: bool) -> None:
 
 def _remove_staging(io: DefaultNodeIO) -> None:
     directories = {
-        int(name.removeprefix(STAGING_PREFIX)): path
+        int(found[1]): path
         for path in Path(io.tree.root).glob(f"{STAGING_PREFIX}*")
-        if (name := path.name).removeprefix(STAGING_PREFIX).isdecimal()
+        if (found := _STAGING.fullmatch(path.name))
     }
     pending = transfers.pending_among(list(directories))
     for request_id, path in directories.items():
