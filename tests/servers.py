@@ -303,6 +303,7 @@ class TestDatabase:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._structure: list[Any] = []
+        self._versions: list[Any] = []
 
     def fresh(self) -> str:
         """Make it an empty database; returns its URL."""
@@ -310,20 +311,28 @@ class TestDatabase:
         return self._server.new_database(self._name)
 
     def initialised(self, initialise: Callable[[str], None]) -> str:
-        """Make it an index without rows; returns its URL.
+        """Make it an index without rows, but those of its versions; returns its URL.
 
         Tables are made with `initialise` only if the last test left none, or changed them.
         """
-        url = self._server.url(self._name)
-        if self._structure:
+        if not self._structure or not self._emptied():
+            initialise(self.fresh())
             with self._server.connection(self._name) as connection:
-                if self._server.structure(connection) == self._structure:
-                    self._server.empty_tables(connection)
-                    return url
-        initialise(self.fresh())
+                self._structure = self._server.structure(connection)
+                query = "SELECT component, version FROM dataindexversion ORDER BY id"
+                self._versions = connection.execute_sql(query).fetchall()
+        return self._server.url(self._name)
+
+    def _emptied(self) -> bool:
         with self._server.connection(self._name) as connection:
-            self._structure = self._server.structure(connection)
-        return url
+            if self._server.structure(connection) != self._structure:
+                return False
+            self._server.empty_tables(connection)
+            for row in self._versions:
+                connection.execute_sql(
+                    "INSERT INTO dataindexversion (component, version) VALUES (%s, %s)", row
+                )
+        return True
 
 
 SERVERS: dict[str, type[Server]] = {cls.name: cls for cls in (MariaDB, PostgreSQL)}

@@ -66,6 +66,12 @@ def run(conf: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
         connection.close()
 
 
+@pytest.fixture(scope="session")
+def terminal_class() -> type[Terminal]:
+    """For fixtures that live longer than a test."""
+    return Terminal
+
+
 @pytest.fixture
 def dump(index: Any) -> Any:
     """Return a function that dumps all tables: a command that fails must not change them."""

@@ -159,3 +159,21 @@ def test_config_values_have_types(index: Any, run: Any) -> None:
         "h": "1_0",
         "i": -7,
     }
+
+
+def test_somebody_else_was_quicker(
+    make: Any, run: Any, dump: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unique keys decide, and the group that was made for the node goes with it."""
+    make.node("n", group="other")
+    before = dump()
+    monkeypatch.setattr("alpenhorn.db.queries.names.record", lambda *_: None)
+    result = run("node", "create", "n", "--create-group", "--init")
+    assert (result.stderr, result.code) == ('Error: Node "n" already exists.\n', 1)
+    assert dump() == before
+
+
+def test_nothing_else_is_made(index: Any, run: Any) -> None:
+    run("node", "create", "n", "--create-group")
+    assert [group.name for group in StorageGroup.select()] == ["n"]
+    assert [node.name for node in StorageNode.select()] == ["n"]

@@ -33,7 +33,7 @@ from alpenhorn.common import config as configuration
 from alpenhorn.db import connection, schema
 from alpenhorn.io.base import BaseGroupIO, BaseNodeIO, BaseNodeRemote
 from alpenhorn.io.default import DefaultNodeIO, space
-from alpenhorn.scheduler import FairMultiFIFOQueue, TaskRunner, run_one
+from alpenhorn.scheduler import FairMultiFIFOQueue, Task, TaskRunner, run_one
 
 HERE = "here"
 FILE = "2025/02/21/23/1324.dat"
@@ -64,8 +64,7 @@ class Bench:
         return file
 
     def copy(self, path: str, node: db.StorageNode, state: str) -> db.ArchiveFileCopy:
-        has, wants = state
-        facts = {"has_file": has, "wants_file": wants, "ready": True}
+        facts = {"has_file": state[0], "wants_file": state[1], "ready": True}
         return db.ArchiveFileCopy.create(file=self.file(path), node=node, **facts)
 
     def protect(self, paths: Iterable[str]) -> None:
@@ -106,7 +105,11 @@ class Bench:
     def run(self) -> int:
         """Run what is queued; an exception of a task breaks the test. Returns the number."""
         failures: list[BaseException] = []
-        runner = TaskRunner(on_finish=lambda _, failure: failure and failures.append(failure))
+
+        def note(task: Task, failure: BaseException | None) -> None:
+            failures.extend([failure] if failure else [])
+
+        runner = TaskRunner(on_finish=note)
         count = 0
         while run_one(self.queue, runner, timeout=0):
             count += 1

@@ -123,7 +123,7 @@ class Walk:
         self.write("2025/02/21/23/1349.dat", "9 10 11 12 13")
         with self.block("E11"):
             name = "2025/02/21/23/1330.dat"
-            self.file_import(name)
+            site.do("file", "import", "--register-new", name, "demo_storage1")
             site.wait(lambda: site.states("demo_storage1").get(name) == "YY")
             self.ended("alpenhost1")
         with self.block("E12"):
@@ -147,7 +147,8 @@ class Walk:
     def sync(self) -> None:
         site = self.site
         with self.block("E14-E15"):
-            self.file_sync("2025/02/21/meta.txt")
+            words = ("--from", "demo_storage1", "--to", "demo_storage2")
+            site.do("file", "sync", *words, "2025/02/21/meta.txt")
             site.wait(lambda: site.states("demo_storage2") == {"2025/02/21/meta.txt": "YY"})
             self.ended("alpenhost2")
         with self.block("E16"):
@@ -173,7 +174,8 @@ class Walk:
         site = self.site
         refusal = "Too few archive copies ({}) to delete 2025/02/21/meta.txt on demo_storage1."
         with self.block("E19a") as before:
-            self.file_clean("2025/02/21/meta.txt")
+            words = ("--now", "--node=demo_storage1")
+            site.do("file", "clean", *words, "2025/02/21/meta.txt")
             site.wait_log("alpenhost1", refusal.format(0), before["alpenhost1"])
             self.ended("alpenhost1")
         with self.block("E19b") as before:
@@ -252,39 +254,6 @@ class Walk:
             site.wait_log("alpenhost1", 'Group "transport_group" now available.')
         site.do("node", "sync", "transport1", "demo_storage1", stdin="y\n")
         site.wait(lambda: list(site.states("demo_storage1").values()).count("YY") == 7)
-
-    # what another program does by SQL, without ringing: found at the next pass
-
-    def file_import(self, path: str) -> None:
-        self.site.change(
-            "INSERT INTO archivefileimportrequest (node_id, path, recurse, register, completed,"
-            " timestamp) SELECT id, ?, 0, 1, 0, '2025-02-22 00:09:30' FROM storagenode"
-            " WHERE name = 'demo_storage1'",
-            path,
-        )
-
-    def file_sync(self, path: str) -> None:
-        self.site.change(
-            "INSERT INTO archivefilecopyrequest (file_id, node_from_id, group_to_id, completed,"
-            " cancelled, timestamp) SELECT copy.file_id, node.id, storagegroup.id, 0, 0,"
-            " '2025-02-26 23:18:50' FROM archivefilecopy copy"
-            " JOIN archivefile file ON copy.file_id = file.id"
-            " JOIN archiveacq acq ON file.acq_id = acq.id"
-            " JOIN storagenode node ON copy.node_id = node.id, storagegroup"
-            " WHERE acq.name || '/' || file.name = ? AND node.name = 'demo_storage1'"
-            " AND storagegroup.name = 'demo_storage2'",
-            path,
-        )
-
-    def file_clean(self, path: str) -> None:
-        self.site.change(
-            "UPDATE archivefilecopy SET wants_file = 'N' WHERE id IN (SELECT copy.id"
-            " FROM archivefilecopy copy JOIN archivefile file ON copy.file_id = file.id"
-            " JOIN archiveacq acq ON file.acq_id = acq.id"
-            " JOIN storagenode node ON copy.node_id = node.id"
-            " WHERE acq.name || '/' || file.name = ? AND node.name = 'demo_storage1')",
-            path,
-        )
 
     # waiting for the log to catch up with the index
 

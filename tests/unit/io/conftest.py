@@ -19,7 +19,7 @@ from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.db import connection
 from alpenhorn.io.default import DefaultGroupIO, DefaultNodeIO, space
 from alpenhorn.io.default.jobs import pull, report
-from alpenhorn.scheduler import FairMultiFIFOQueue, TaskRunner, run_one
+from alpenhorn.scheduler import FairMultiFIFOQueue, Task, TaskRunner, run_one
 
 
 class Killed(BaseException):
@@ -151,7 +151,11 @@ class Site:
     def run(self, fails: bool = False) -> int:
         """Run all tasks; returns how many there were. A task that fails breaks the test."""
         self.failures = []
-        runner = TaskRunner(on_finish=lambda _, failure: failure and self.failures.append(failure))
+
+        def note(task: Task, failure: BaseException | None) -> None:
+            self.failures.extend([failure] if failure else [])
+
+        runner = TaskRunner(on_finish=note)
         count = 0
         while run_one(self.queue, runner, timeout=0):
             count += 1
