@@ -27,11 +27,12 @@ format: $(DEV)  ## put the sources into their one format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: $(DEV)  ## make the generated pages again
+docs: $(DEV)  ## make the generated pages again, and the manual pages in man/
 	@$(BIN)/python tools/make_docs.py
+	@$(BIN)/python tools/make_man.py
 
 clean:  ## remove what these targets made, the virtual environment too
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) build dist man src/*.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

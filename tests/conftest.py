@@ -12,7 +12,7 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.common import config
-from alpenhorn.db import connection, schema
+from alpenhorn.db import connection, engines, schema
 from servers import SERVERS, TestDatabase, Unavailable
 
 
@@ -122,7 +122,7 @@ def database_url(
 
 def _connect(url: str) -> Any:
     connection.set_extension(None)
-    database = connection._builtin_connect({"url": url})
+    database = engines.make({"url": url})
     connection.bind(database)
     return database
 
@@ -142,9 +142,10 @@ def empty_database(database_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def index(empty_database: Any) -> Any:
+def index(empty_database: Any, index_kind: str) -> Any:
     """A connection to a freshly initialised Data Index."""
-    schema.initialise()
+    if index_kind == "sqlite":  # on servers `database_url` has done it
+        schema.initialise()
     return empty_database
 
 

@@ -67,7 +67,8 @@ def _is_leaf(name: str, command: click.Command) -> bool:
 
 
 def _usage(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=name)
+    # Click keeps the help option that it makes for the first context.
+    context = click.Context(command, info_name=name, help_option_names=["-h", "--help"])
     return " ".join([name, *command.collect_usage_pieces(context)])
 
 

@@ -1,3 +1,3 @@
-"""alpenhorn keeps every file of an instrument safe, findable and moving, across sites, for decades."""
+"""alpenhorn keeps every file of an instrument safe, findable and moving, for decades."""
 
 __version__ = "3.0.0"

@@ -16,6 +16,7 @@ def test_now(make: Any, run: Any) -> None:
     """Transcript 31; nothing but `wants_file` of that copy changes, and the daemon is woken."""
     node, other = make.node("demo_storage1"), make.node("other", host="there")
     made = make.copy("2025/02/21/meta.txt", node, ready=True, size_b=4096)
+    made = ArchiveFileCopy.get_by_id(made.id)
     make.copy("2025/02/21/meta.txt", other)
     make.copy("2025/02/21/more", node)
     result = run("file", "clean", "--now", "--node=demo_storage1", "2025/02/21/meta.txt")

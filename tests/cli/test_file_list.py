@@ -314,6 +314,7 @@ def test_details_of_what_is_unknown(make: Any, run: Any) -> None:
     assert row[:3] == ["a/f", "-", "-"]
 
 
+@pytest.mark.sqlite
 def test_registration_time_that_is_unset(make: Any, run: Any, index: Any) -> None:
     """Indexes that other programs made may have no time."""
     make.file("a/f")

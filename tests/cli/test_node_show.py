@@ -138,6 +138,7 @@ def test_stats(make: Any, run: Any) -> None:
 
 
 def test_imports(make: Any, run: Any) -> None:
+    """D21: the index keeps microseconds, people see whole seconds."""
     node = make.node("n")
     ask(node, "b/file", 30, register=True)
     ask(node, "a/dir", 20, recurse=True)

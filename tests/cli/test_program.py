@@ -47,6 +47,7 @@ def test_help_config_needs_no_configuration(capsys: pytest.CaptureFixture[str]) 
 def test_help_at_each_level_needs_no_configuration(
     capsys: pytest.CaptureFixture[str], noun: str, commands: list[str], spelling: str
 ) -> None:
+    """D23."""
     assert plain(noun, spelling) == 0
     text = capsys.readouterr().out
     assert all(f"  {name} " in text for name in commands)

@@ -224,6 +224,21 @@ def test_acquisitions_and_files_are_listed_sorted(make: Any, run: Any) -> None:
     assert paths == ["a-b/x", "a/z", "b/1", "b/2", r"evil\x1b/\n"]
 
 
+@pytest.mark.parametrize("verb", [("node", "sync", "src", "g"), ("group", "sync", "g", "src")])
+def test_files_that_are_scheduled_already_are_not_listed(make: Any, run: Any, verb: Any) -> None:
+    """D24: what is listed is what the summary line counts."""
+    source = make.node("src")
+    make.group("g")
+    for path in ("a/new", "a/scheduled", "b/scheduled"):
+        make.copy(path, source)
+    for path in ("a/scheduled", "b/scheduled"):
+        make.request(path, source, "g")
+    lines = run(*verb, "--check", "--show-acqs", "--show-files").stdout.splitlines()
+    assert lines[0].startswith("2 files (8 B) already scheduled")
+    assert lines[1].startswith("Would sync 1 file (4 B)")
+    assert lines[3:] == ["a [1 file]", "    a/new"]
+
+
 # the question
 
 

@@ -30,7 +30,7 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.common import config as configuration
-from alpenhorn.db import connection, schema
+from alpenhorn.db import connection, engines, schema
 from alpenhorn.io.base import BaseGroupIO, BaseNodeIO, BaseNodeRemote
 from alpenhorn.io.default import DefaultNodeIO, space
 from alpenhorn.scheduler import FairMultiFIFOQueue, Task, TaskRunner, run_one
@@ -124,7 +124,7 @@ def fresh_bench(tmp: Path) -> Iterator[Bench]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(configuration, "_config", {"base": {"hostname": HERE}})
         connection.set_extension(None)
-        database = connection._builtin_connect({"url": f"sqlite:///{tmp / 'index.db'}"})
+        database = engines.make({"url": f"sqlite:///{tmp / 'index.db'}"})
         connection.bind(database)
         database.execute_sql("PRAGMA synchronous=OFF")  # no test pulls the plug
         schema.initialise()

@@ -118,7 +118,6 @@ ALIASES = [
     ("alpenhorn.common.util", "alpenhorn.daemon.proc", "md5sum_file"),
     ("alpenhorn.common.metrics", "alpenhorn.daemon.metrics", "Metric"),
     ("alpenhorn.daemon.update", "alpenhorn.daemon", "UpdateableNode"),
-    ("alpenhorn.scheduler", "alpenhorn.daemon.scheduler", "Task"),
 ]
 
 # Imports one module in a fresh interpreter; prints which names it has and what it changed.
@@ -184,6 +183,13 @@ def test_each_public_name_is_there(module: str, name: str) -> None:
 def test_both_places_hold_the_same_object(one: str, other: str, name: str) -> None:
     places: list[Any] = [importlib.import_module(module) for module in (one, other)]
     assert getattr(places[0], name) is getattr(places[1], name)
+
+
+def test_the_public_task_is_a_task_that_probes_the_database() -> None:
+    public = importlib.import_module("alpenhorn.daemon.scheduler").Task
+    own = importlib.import_module("alpenhorn.scheduler").Task
+    assert issubclass(public, own)
+    assert public.db_check is not own.db_check
 
 
 def test_a_name_is_either_there_or_promised_for_later() -> None:

@@ -16,7 +16,7 @@ from alpenhorn.daemon.loop import Loop
 from alpenhorn.daemon.run import Daemon, run
 from alpenhorn.db import connection, schema
 from alpenhorn.db.operations import DaemonLease
-from alpenhorn.errors import AnotherDaemon, SchemaMismatch
+from alpenhorn.errors import AnotherDaemon, IndexUnreachable, SchemaMismatch
 from alpenhorn.io.default import DefaultNodeIO
 from alpenhorn.scheduler import EmptyPool, Task, WorkerPool, global_abort
 
@@ -205,6 +205,21 @@ class TestLostDatabase:
     def test_the_pauses_grow_to_a_minute_at_most(self, world: Any, life: Any) -> None:
         life(10, pw.OperationalError("gone away"))
         assert world.pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+
+    def test_a_database_that_goes_again_while_its_schema_is_looked_at(
+        self, world: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        life = Daemon("here")
+
+        def unreachable() -> None:
+            raise IndexUnreachable("Database read error: gone again")
+
+        monkeypatch.setattr(connection, "ensure_usable", lambda: True)
+        monkeypatch.setattr(schema, "check_schema", unreachable)
+        life._loop = Loop("here", life._queue, life._pool)
+        assert not life._pass()
+        assert not life._ending()
+        life._loop.close()
 
     def test_a_schema_that_changed_meanwhile_ends_the_daemon(
         self, world: Any, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -119,6 +122,23 @@ def test_wakes_from_many_threads_are_never_lost() -> None:
         started = time.monotonic()
         waker.sleep(started + 10)
         assert time.monotonic() - started < 9
+
+
+def test_a_signal_may_come_at_any_moment() -> None:
+    """The handler runs in the thread that sleeps, also while that holds the lock: no deadlock."""
+    code = """
+        import random, signal, time
+        from alpenhorn.daemon import wake
+        wake.SHORTEST_GAP_S = 0.0
+        waker = wake.Waker(lambda: 0)
+        signal.signal(signal.SIGALRM, lambda *_: waker.wake())
+        for _ in range(10_000):
+            waker.listen()
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 1e-4))
+            waker.sleep(time.monotonic() + 1e-4)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=60, check=True)
 
 
 def test_where_there_is_no_doorbell_the_interval_counts() -> None:

@@ -139,7 +139,7 @@ class Host:
         daemon_lines = "".join(f"  {key}: {value}\n" for key, value in keys.items())
         self.conf.write_text(
             f"base:\n  hostname: {self.name}\n"
-            f"database:\n  url: sqlite:///{self.site.index}\n"
+            f"database:\n  url: {self.site.index_url}\n"
             f"extensions:\n  - pattern_importer\n"
             f"logging:\n  level: INFO\n"
             f"daemon:\n{daemon_lines}{extra}"
@@ -200,16 +200,21 @@ class Site:
         self.remote_shell.write_text(_REMOTE_SHELL)
         self.remote_shell.chmod(0o755)
         self.environment = os.environ | {
-            "PYTHONPATH": str(EXAMPLES),
+            "PYTHONPATH": os.pathsep.join([str(EXAMPLES), os.environ.get("PYTHONPATH", "")]),
             "HOME": str(path),
             "XDG_CONFIG_HOME": str(path),
         }
         self.environment.pop("ALPENHORN_CONFIG_FILE", None)
         self.shell_conf = path / "shell.conf"
         self.shell_conf.write_text(
-            f"database:\n  url: sqlite:///{self.index}\nextensions:\n  - pattern_importer\n"
+            f"database:\n  url: {self.index_url}\nextensions:\n  - pattern_importer\n"
         )
         self.hosts = {name: Host(self, name, **daemon) for name in hosts}
+
+    @property
+    def index_url(self) -> str:
+        """Where the index is."""
+        return f"sqlite:///{self.index}"
 
     def __enter__(self) -> Site:
         return self
@@ -321,7 +326,13 @@ class Site:
         )
         return dict(rows)
 
-    def wait(self, fact: Callable[[], Any], timeout: float = PATIENCE_S, what: str = "") -> Any:
+    def wait(
+        self,
+        fact: Callable[[], Any],
+        timeout: float = PATIENCE_S,
+        what: str = "",
+        every: float = 0.05,
+    ) -> Any:
         """Look until a fact is true; fails with the ends of all logs if it does not come true."""
         deadline = time.monotonic() + timeout
         while not (result := fact()):
@@ -330,7 +341,7 @@ class Site:
                     f"{name}:\n{Log(host.log[-40:])}" for name, host in self.hosts.items()
                 )
                 raise AssertionError(f"waited {timeout} s in vain{what and ' for ' + what}\n{logs}")
-            time.sleep(0.05)
+            time.sleep(every)
         return result
 
     def wait_log(self, host: str, text: str, after: int = 0) -> None:

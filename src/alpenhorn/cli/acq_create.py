@@ -9,7 +9,7 @@ from alpenhorn.common.logger import echo
 from alpenhorn.services import acquisitions
 
 
-@command("create")
+@command("create", example="alpenhorn acq create 2025/02/22")
 @click.argument("name")
 def create(name: str) -> None:
     """Create an acquisition NAME without files."""

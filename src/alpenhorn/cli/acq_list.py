@@ -24,7 +24,7 @@ _IN_GROUP = (
 _MD5 = (Column("md5sum", "MD5"),)
 
 
-@command("list", exclusive("node", "group"))
+@command("list", exclusive("node", "group"), example="alpenhorn acq list --group demo_storage2")
 @options.field("--node", metavar="NODE", help="Only acquisitions with files present on this node.")
 @options.field(
     "--group", metavar="GROUP", help="Only acquisitions with files present in this group."
@@ -39,7 +39,11 @@ def list_acqs(node: str | None, group: str | None, as_json: bool) -> None:
     render.show_rows(_LIST, rows, as_json, none="No acquisitions")
 
 
-@command("files", exclusive("node", "group"))
+@command(
+    "files",
+    exclusive("node", "group"),
+    example="alpenhorn acq files 2025/02/21 --node demo_storage1",
+)
 @click.argument("acq")
 @options.field("--node", metavar="NODE", help="Only files known on this node, with their states.")
 @options.field(

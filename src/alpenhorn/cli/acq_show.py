@@ -23,7 +23,7 @@ def _size(value: int | str | None) -> str:
     return value if isinstance(value, str) else pretty_bytes(value)
 
 
-@command("show")
+@command("show", example="alpenhorn acq show 2025/02/21 --show-nodes")
 @click.argument("acq")
 @options.flag("--show-groups", help="Also how much is in which group.")
 @options.flag("--show-nodes", help="Also how much is on which node.")

@@ -12,7 +12,9 @@ import click
 from click.core import ParameterSource
 
 from alpenhorn import bootstrap
+from alpenhorn.cli.names import complete_names
 from alpenhorn.cli.settings import Settings
+from alpenhorn.cli.usage import UsageCommand
 from alpenhorn.common import config
 from alpenhorn.db.queries.failures import reported
 
@@ -23,7 +25,25 @@ Rule = Callable[[click.Context], None]
 """A condition on the options given together; raises `click.UsageError`."""
 
 
-class IndexCommand(click.Command):
+class ExampleCommand(UsageCommand):
+    """A command whose help text ends with an example."""
+
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+        for param in self.params:
+            complete_names(param)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example as it is to be typed."""
+        if self.example:
+            with formatter.section("Example"):
+                for line in self.example.splitlines():
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        super().format_epilog(ctx, formatter)
+
+
+class IndexCommand(ExampleCommand):
     """A command whose body works with the Data Index."""
 
     def __init__(
@@ -56,7 +76,11 @@ class IndexCommand(click.Command):
 
 
 def command(
-    name: str, *rules: Rule, columns: Sequence[Column] = (), check_schema: bool = True
+    name: str,
+    *rules: Rule,
+    columns: Sequence[Column] = (),
+    check_schema: bool = True,
+    example: str = "",
 ) -> Callable[[Callable[..., Any]], IndexCommand]:
     """Make a function a command.
 
@@ -65,9 +89,15 @@ def command(
         rules: what `exclusive` and its relatives return; checked in that order.
         columns: what the command prints, for its help text.
         check_schema: whether the Data Index must have our schema version.
+        example: command lines for its help text, each at most 76 characters wide.
     """
     return click.command(
-        name, cls=IndexCommand, rules=rules, columns=columns, check_schema=check_schema
+        name,
+        cls=IndexCommand,
+        rules=rules,
+        columns=columns,
+        check_schema=check_schema,
+        example=example,
     )
 
 

@@ -40,7 +40,7 @@ def two_passes(
     *,
     check: bool,
     force: bool,
-) -> None:
+) -> bool:
     """Run the passes of a confirmable command.
 
     Args:
@@ -50,17 +50,22 @@ def two_passes(
         check: end after the check pass.
         force: skip the check pass and the question.
 
+    Returns:
+        False if it was not done: it ended with the check pass, or the answer was no.
+
     Raises:
         click.Abort: end of input, or interrupt, at the prompt; nothing was written.
     """
     if not force:
-        if not announce(find(), doing=False, details=True) or check:
-            return
+        found = announce(find(), doing=False, details=True)
+        if check or not found:
+            return not check
         if not _agreed():
-            return
+            return False
     plan = find()
     if announce(plan, doing=True, details=force):
         report(plan.apply())
+    return True
 
 
 def check_if_redirected(file_list: str | None, check: bool, force: bool) -> bool:

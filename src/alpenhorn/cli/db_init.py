@@ -9,7 +9,7 @@ from alpenhorn.db import current_version
 from alpenhorn.db.schema import InitOutcome, initialise
 
 
-@command("init", check_schema=False)
+@command("init", check_schema=False, example="alpenhorn db init")
 def init() -> None:
     """Create the Data Index.
 

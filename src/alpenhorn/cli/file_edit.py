@@ -24,6 +24,8 @@ _size_option: options.Decorator = click.option(
     exclusive("from_file", "md5"),
     one_of("md5", "from_file"),
     requires("prefix", "from_file"),
+    example="alpenhorn file create notes.txt 2025/02/21 \\\n"
+    "    --size 12 --md5 4c79018e00ddef11af0b9cfc14dd3261",
 )
 @click.argument("name")
 @click.argument("acq")
@@ -48,7 +50,11 @@ def create(
     echo(f"Registered File {path}")
 
 
-@command("modify", at_least_one(md5="--md5", size_b="--size"))
+@command(
+    "modify",
+    at_least_one(md5="--md5", size_b="--size"),
+    example="alpenhorn file modify 2025/02/21/meta.txt --size 52",
+)
 @click.argument("file")
 @_md5_option
 @_size_option

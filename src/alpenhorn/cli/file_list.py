@@ -46,6 +46,7 @@ def _place(spelling: str, param: str, metavar: str, help: str) -> options.Decora
     together("source", "dest"),
     *(exclusive(state, "source") for state in STATES),
     _needs_place,
+    example="alpenhorn file list --from demo_storage1 --to demo_storage2 --details",
 )
 @options.acq_option
 @_place("--node", "nodes", "NODE", "Files on this node; may be repeated.")
@@ -96,7 +97,7 @@ def list_files(
         stream.print_lines(render.text(row["file"]) for row in found.paths())
 
 
-@command("find")
+@command("find", example="alpenhorn file find --acq 2025/02/21 --corrupt --suspect")
 @options.acq_option
 @_place("--node", "nodes", "NODE", "Copies on this node; may be repeated.")
 @_place("--group", "groups", "GROUP", "Copies in this group; may be repeated.")

@@ -37,7 +37,7 @@ _TRANSFERS = (
 )
 
 
-@command("show")
+@command("show", example="alpenhorn file show 2025/02/21/23/1324.dat --nodes")
 @click.argument("file")
 @options.flag("-a", "--all", "everything", help="All of the following.")
 @options.flag("--groups", help="Also the state in each group.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from alpenhorn.cli import options, render
+from alpenhorn.cli import colour, options, render
 from alpenhorn.cli.command import command, exclusive
 from alpenhorn.common.logger import echo
 from alpenhorn.db import ArchiveFile, StorageNode
@@ -18,6 +18,7 @@ from alpenhorn.services.states import full_state
     "state",
     exclusive("ready", "unready"),
     *(exclusive("as_json", change) for change in ("new_state", "ready", "unready")),
+    example="alpenhorn file state 2025/02/21/23/1324.dat demo_storage1",
 )
 @click.argument("file")
 @click.argument("node")
@@ -50,7 +51,7 @@ def state(
 def _show(file: ArchiveFile, node: StorageNode, as_json: bool) -> None:
     copy = copies.copy_of(file, node)
     if not as_json:
-        echo(full_state(copy))
+        echo(colour.state(full_state(copy)))
         return
     columns: dict[str, Any] = dict.fromkeys(("has_file", "wants_file", "ready", "size_b"))
     if copy is not None:

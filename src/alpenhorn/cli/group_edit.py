@@ -10,7 +10,7 @@ from alpenhorn.common.logger import echo
 from alpenhorn.services import actions, groups, io_config, lookup
 
 
-@command("create")
+@command("create", example="alpenhorn group create transport_group --class Transport")
 @click.argument("name")
 @options.class_option
 @options.io_config_options
@@ -29,7 +29,7 @@ def create(
     echo(f'Created storage group "{name}".')
 
 
-@command("modify")
+@command("modify", example="alpenhorn group modify demo_storage2 --notes 'at the observatory'")
 @click.argument("group")
 @options.class_option
 @options.io_config_options
@@ -50,7 +50,7 @@ def modify(
     echo("Storage group updated." if changed else "Nothing to do.")
 
 
-@command("rename")
+@command("rename", example="alpenhorn group rename demo_storage2 archive")
 @click.argument("group")
 @click.argument("new_name")
 def rename(group: str, new_name: str) -> None:
@@ -61,7 +61,7 @@ def rename(group: str, new_name: str) -> None:
         echo("No change.")
 
 
-@command("autosync")
+@command("autosync", example="alpenhorn group autosync demo_storage2 demo_storage1")
 @click.argument("group")
 @click.argument("node")
 @options.flag("--remove", help="Stop syncing automatically.")

@@ -30,7 +30,7 @@ _TRANSFERS = (Column("source_node", "Source Node"), *TRANSFER_FIGURES)
 _ACTIONS = (Column("node", "Node"), Column("action", "Action"), Column("trigger", "Trigger"))
 
 
-@command("list", columns=_LIST)
+@command("list", columns=_LIST, example="alpenhorn group list")
 @options.json_option
 def list_groups(as_json: bool) -> None:
     """List all storage groups."""
@@ -41,7 +41,7 @@ def list_groups(as_json: bool) -> None:
     render.show_rows(_LIST, rows, as_json, none="No storage groups")
 
 
-@command("show")
+@command("show", example="alpenhorn group show demo_storage2 --node-stats --actions")
 @click.argument("group")
 @options.flag("-a", "--all", "everything", help="All of the following.")
 @options.flag("--actions", help="Also the auto-actions into the group.")

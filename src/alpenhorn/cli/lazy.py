@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from alpenhorn.cli.usage import UsageCommand
 
-class LazyGroup(click.Group):
+
+class LazyGroup(UsageCommand, click.Group):
     """A group whose members are named by ``"module:attribute"``.
 
     A mistyped member is answered with the nearest ones.
@@ -42,10 +44,10 @@ class LazyGroup(click.Group):
 
     def _suggestion(self, name: str) -> str:
         # Needed for mistakes only; the command's start-up time counts.
-        from difflib import get_close_matches
+        from alpenhorn.common.similar import similar
 
-        similar = get_close_matches(name, self.members, n=2)
-        return f" Did you mean {' or '.join(repr(s) for s in similar)}?" if similar else ""
+        found = similar(name, self.members, most=2)
+        return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 def noun(name: str, text: str, **commands: str) -> LazyGroup:

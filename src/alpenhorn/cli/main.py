@@ -17,6 +17,7 @@ from alpenhorn.cli.settings import Settings, verbosity
 from alpenhorn.services import about
 
 NOUNS = {name: f"alpenhorn.cli.{name}:{name}" for name in ("acq", "db", "file", "group", "node")}
+NOUNS["completion"] = "alpenhorn.cli.completion:completion"
 NOUNS["demo"] = "alpenhorn.demo.command:demo"
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import click
 
-from alpenhorn.cli import confirm, options
-from alpenhorn.cli.command import command, exclusive
+from alpenhorn.cli import confirm, options, waiting
+from alpenhorn.cli.command import command, exclusive, requires
 from alpenhorn.cli.confirm import files
 from alpenhorn.common.logger import echo
 from alpenhorn.common.units import pretty_bytes, utcnow
@@ -17,6 +17,7 @@ from alpenhorn.db.queries.clean import CleanScope
 from alpenhorn.services import lookup
 from alpenhorn.services.clean import CleanPlan, plan_clean, refuse_archive
 from alpenhorn.services.limits import file_filter
+from alpenhorn.services.waiting_work import removals
 
 _WORDS = {
     WantsFile.RELEASED: ("Would release", "Releasing", ""),
@@ -35,6 +36,9 @@ _BREAKDOWN = {
     exclusive("cancel", "now"),
     exclusive("cancel", "size"),
     exclusive("check", "force"),
+    *waiting.rules("check", "cancel"),
+    requires("wait", "now"),
+    example="alpenhorn node clean demo_storage1 --now --target demo_storage3",
 )
 @click.argument("node")
 @options.flag("-n", "--now", help="Release for immediate removal, instead of when space is short.")
@@ -59,6 +63,7 @@ _BREAKDOWN = {
 @options.flag("--include-bad", help="Clean suspect and corrupt copies too.")
 @options.flag("--archive-ok", help="Allow cleaning an archive node.")
 @options.confirm_options()
+@waiting.wait_options
 def clean(
     node: str,
     now: bool,
@@ -72,7 +77,8 @@ def clean(
     archive_ok: bool,
     check: bool,
     force: bool,
-) -> None:
+    wait: bool,
+) -> waiting.Asked:
     """Let copies on the storage node NODE be removed.
 
     Only copies of which enough others exist on archive nodes are really removed, by the daemon.
@@ -88,13 +94,15 @@ def clean(
     )
     limit_b = None if size is None else int(size * 2**30)
     scope = CleanScope(record.id, goal, limits, include_bad, limit_b)
-    confirm.two_passes(
+    work = removals(record, limits) if wait else None
+    done = confirm.two_passes(
         lambda: plan_clean(scope),
         _Announce(record, goal, targets),
         lambda count: echo(f"Updated {files(count)}."),
         check=confirm.check_if_redirected(file_list, check, force),
         force=force,
     )
+    return work if done else waiting.NOT_DONE
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,12 @@ def limits(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@command("create", one_of("group", "create_group"))
+@command(
+    "create",
+    one_of("group", "create_group"),
+    example="alpenhorn node create demo_storage4 --create-group --archive \\\n"
+    "    --host alpenhost4 --root /data --init --activate",
+)
 @click.argument("name")
 @options.field("--group", metavar="GROUP", help="Put the node into this existing group.")
 @options.flag("--create-group", help="Make a group of the same name for the node.")

@@ -20,7 +20,12 @@ from alpenhorn.common.logger import echo
 from alpenhorn.services import nodes
 
 
-@command("modify", exclusive("max_total", "no_max_total"), only_one_role)
+@command(
+    "modify",
+    exclusive("max_total", "no_max_total"),
+    only_one_role,
+    example="alpenhorn node modify demo_storage1 --auto-import --min-avail 10",
+)
 @click.argument("node")
 @options.field("--group", metavar="GROUP", help="Move the node into this existing group.")
 @place_options
@@ -56,7 +61,7 @@ def modify(
     echo("Node updated." if changed else "No change.")
 
 
-@command("rename")
+@command("rename", example="alpenhorn node rename transport1 transport_disk1")
 @click.argument("node")
 @click.argument("new_name")
 def rename(node: str, new_name: str) -> None:
@@ -67,7 +72,9 @@ def rename(node: str, new_name: str) -> None:
         echo("No change.")
 
 
-@command("activate")
+@command(
+    "activate", example="alpenhorn node activate transport1 --host alpenhost1 --root /mnt/transport"
+)
 @click.argument("node")
 @place_options
 def activate(node: str, **texts: str | None) -> None:
@@ -82,7 +89,7 @@ def activate(node: str, **texts: str | None) -> None:
         echo(f'Storage node "{node}" already active.')
 
 
-@command("deactivate")
+@command("deactivate", example="alpenhorn node deactivate transport1")
 @click.argument("node")
 def deactivate(node: str) -> None:
     """Make the storage node NODE inactive."""

@@ -35,7 +35,7 @@ _LIST = (
 )
 
 
-@command("list", columns=_LIST)
+@command("list", columns=_LIST, example="alpenhorn node list --active --host alpenhost1")
 @options.node_selection
 @options.json_option
 def list_nodes(active: bool | None, group: str | None, host: str | None, as_json: bool) -> None:
@@ -45,7 +45,11 @@ def list_nodes(active: bool | None, group: str | None, host: str | None, as_json
     render.show_rows(_LIST, rows, as_json, none="no nodes")
 
 
-@command("stats", columns=(_LIST[0], *FIGURES, *EXTRA_FIGURES))
+@command(
+    "stats",
+    columns=(_LIST[0], *FIGURES, *EXTRA_FIGURES),
+    example="alpenhorn node stats --active --extra-stats",
+)
 @options.node_selection
 @options.flag("--extra-stats", help="Also count corrupt, suspect and missing files.")
 @options.json_option

@@ -39,7 +39,7 @@ _TRANSFERS = (Column("dest_group", "Dest. Group"), *TRANSFER_FIGURES)
 _ACTIONS = (Column("group", "Group"), Column("action", "Action"), Column("trigger", "Trigger"))
 
 
-@command("show")
+@command("show", example="alpenhorn node show demo_storage1 --stats --transfers")
 @click.argument("node")
 @options.flag("-a", "--all", "everything", help="All of the following.")
 @options.flag("--actions", help="Also the auto-actions of the node.")

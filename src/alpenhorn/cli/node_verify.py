@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from alpenhorn.cli import confirm, options
+from alpenhorn.cli import confirm, options, waiting
 from alpenhorn.cli.command import command, exclusive
 from alpenhorn.cli.confirm import files
 from alpenhorn.common.logger import echo
@@ -15,6 +15,7 @@ from alpenhorn.db import HasFile
 from alpenhorn.services import lookup
 from alpenhorn.services.limits import file_filter
 from alpenhorn.services.verify import VerifyPlan, plan_cancel, plan_verify
+from alpenhorn.services.waiting_work import checks
 
 _STATES = {"corrupt": HasFile.CORRUPT, "healthy": HasFile.PRESENT, "missing": HasFile.ABSENT}
 
@@ -24,7 +25,13 @@ def _one_state_to_force(ctx: click.Context) -> None:
         exclusive(*_STATES)(ctx)
 
 
-@command("verify", exclusive("check", "force"), _one_state_to_force)
+@command(
+    "verify",
+    exclusive("check", "force"),
+    _one_state_to_force,
+    *waiting.rules("check", "cancel"),
+    example="alpenhorn node verify demo_storage1 --all --acq 2025/02/21",
+)
 @click.argument("node")
 @options.flag("-a", "--all", "everything", help="Same as --corrupt --healthy --missing.")
 @options.flag("--corrupt", help="Verify corrupt files; with --cancel: call them corrupt.")
@@ -34,6 +41,7 @@ def _one_state_to_force(ctx: click.Context) -> None:
 @options.acq_option
 @options.file_list_option
 @options.confirm_options(short=False)
+@waiting.wait_options
 def verify(
     node: str,
     everything: bool,
@@ -42,8 +50,9 @@ def verify(
     file_list: str | None,
     check: bool,
     force: bool,
+    wait: bool,
     **flags: bool,
-) -> None:
+) -> waiting.Asked:
     """Have files on the storage node NODE verified by its daemon.
 
     Without further options corrupt and missing files are verified; with --cancel files become
@@ -52,20 +61,22 @@ def verify(
     record = lookup.node(node)
     limits = file_filter(acqs, file_list, record.root)
     chosen = [state for state in _STATES if flags[state]]
+    states = list(_STATES) if everything else chosen or ["corrupt", "missing"]
+    work = checks(record, limits, [_STATES[state] for state in states]) if wait else None
 
     def find() -> VerifyPlan:
         if cancel:
             return plan_cancel(record, _STATES[(chosen or ["corrupt"])[0]], limits)
-        states = list(_STATES) if everything else chosen or ["corrupt", "missing"]
         return plan_verify(record, states, limits)
 
-    confirm.two_passes(
+    done = confirm.two_passes(
         find,
         _Announce((chosen or ["corrupt"])[0] if cancel else None),
         lambda count: echo(f"Updated {files(count)}."),
         check=confirm.check_if_redirected(file_list, check, force),
         force=force,
     )
+    return work if done else waiting.NOT_DONE
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from alpenhorn.cli import colour
 from alpenhorn.common.logger import echo
 from alpenhorn.common.units import pretty_bytes
 
@@ -70,10 +71,14 @@ class Column:
     right: bool = False
     """Right-aligned; for counts."""
 
+    def paint(self, cell: str) -> str:
+        """Colour a cell, if it holds a state."""
+        return colour.state(cell) if self.key == "state" else cell
+
 
 def table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """Lay out a table in tabulate's style ``simple``; no cell is ever reformatted (D20)."""
-    cells = [[column.show(row[column.key]) for column in columns] for row in rows]
+    cells = [[column.paint(column.show(row[column.key])) for column in columns] for row in rows]
     alignment = ["right" if column.right and rows else "left" for column in columns]
     layout = tabulate(
         cells,

@@ -83,7 +83,8 @@ def _table_lines(
     yield _line(headings, widths)
     yield _line(["-" * width for width in widths], widths)
     for line in spool:
-        yield _line(line.rstrip("\n").split(_CELL_END), widths)
+        cells = map(str.ljust, line.rstrip("\n").split(_CELL_END), widths)
+        yield "  ".join(map(Column.paint, columns, cells)).rstrip()
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

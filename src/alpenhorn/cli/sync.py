@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from alpenhorn.cli import confirm, options
+from alpenhorn.cli import confirm, options, waiting
 from alpenhorn.cli.command import Rule, command, exclusive, given, requires
 from alpenhorn.cli.confirm import counted, files
 from alpenhorn.cli.render import printable
@@ -18,6 +18,7 @@ from alpenhorn.db.queries.bulk import Amount
 from alpenhorn.services import lookup
 from alpenhorn.services.limits import file_filter
 from alpenhorn.services.sync import CancelPlan, SyncPlan, plan_cancel, plan_sync
+from alpenhorn.services.waiting_work import copies
 
 
 def _rules(other_end: str) -> tuple[Rule, ...]:
@@ -35,6 +36,7 @@ def _rules(other_end: str) -> tuple[Rule, ...]:
         exclusive("cancel", "targets"),
         requires("everything", "cancel"),
         one_or_all,
+        *waiting.rules("check", "cancel"),
     )
 
 
@@ -50,28 +52,34 @@ _options: options.Decorator = options.all_of(
 )
 
 
-@command("sync", *_rules("node"))
+@command(
+    "sync", *_rules("node"), example="alpenhorn group sync demo_storage2 demo_storage1 --show-files"
+)
 @click.argument("group")
 @click.argument("node", required=False)
 @_options
-def group_sync(group: str, node: str | None, **values: Any) -> None:
+@waiting.wait_options
+def group_sync(group: str, node: str | None, **values: Any) -> waiting.Asked:
     """Have all files that are on NODE and not in GROUP copied there.
 
     With --cancel, pending requests from NODE (with --all: from anywhere) into GROUP are cancelled.
     """
-    _sync(node, group, **values)
+    return _sync(node, group, **values)
 
 
-@command("sync", *_rules("group"))
+@command(
+    "sync", *_rules("group"), example="alpenhorn node sync demo_storage1 demo_storage2 --show-files"
+)
 @click.argument("node")
 @click.argument("group", required=False)
 @_options
-def node_sync(node: str, group: str | None, **values: Any) -> None:
+@waiting.wait_options
+def node_sync(node: str, group: str | None, **values: Any) -> waiting.Asked:
     """Have all files that are on NODE and not in GROUP copied there.
 
     With --cancel, pending requests from NODE into GROUP (with --all: into any) are cancelled.
     """
-    _sync(node, group, **values)
+    return _sync(node, group, **values)
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,8 @@ def _sync(
     show_files: bool,
     check: bool,
     force: bool,
-) -> None:
+    wait: bool,
+) -> waiting.Asked:
     source = None if node is None else lookup.node(node)
     dest = None if group is None else lookup.group(group)
     skipped = tuple(target.id for target in lookup.groups(targets))
@@ -127,13 +136,16 @@ def _sync(
         )
     else:
         limits = replace(limits, healthy_in_none=skipped)
-        confirm.two_passes(
+        work = copies(source, dest, limits) if wait else None
+        done = confirm.two_passes(
             lambda: plan_sync(source, dest, limits),
             _AnnounceSync(f'from Node "{source.name}" to Group "{dest.name}"', details),
             lambda n: echo(f"\nAdded {counted(n, 'new copy request')}."),
             check=check,
             force=force,
         )
+        return work if done else waiting.NOT_DONE
+    return None
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,14 @@ _DATABASE = (
         read_by="CD",
     ),
     Key(
+        "database.password_file",
+        "string",
+        meaning="Path of a file whose first line is the password of the database account. It goes "
+        "before one in the URL; the environment variable ALPENHORN_DATABASE_PASSWORD goes before "
+        "both.",
+        read_by="CD",
+    ),
+    Key(
         "database.unquote",
         "bool",
         False,

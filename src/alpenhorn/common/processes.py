@@ -8,8 +8,8 @@ Commands must not outlive a daemon that was killed with -9, or two rsyncs would 
 Linux offers PR_SET_PDEATHSIG for that, but it has to be set in the child (`preexec_fn` is not safe
 in a program with threads), fires when the *thread* that forked ends, and reaches only the child
 itself. We use a guard instead: a tiny shell process that is told each group's id through a pipe and
-kills what is left when the pipe ends, whatever ended us. It knows a group a moment after the start,
-so a kill -9 within that moment (milliseconds) still leaves the command alone.
+kills what is left when the pipe ends, whatever ended us. It runs before the command does and is told
+of it right after the start: only a kill -9 between these two calls leaves the command alone.
 """
 
 from __future__ import annotations
@@ -55,10 +55,15 @@ class _Registry:
         self._live: set[int] = set()
         self._guard: subprocess.Popen[bytes] | None = None
 
-    def add(self, group: int) -> None:
+    def start(self, words: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[Any]:
+        """Start a command; the guard runs before it does, and is told of it right afterwards."""
         with self._lock:
-            self._live.add(group)
-            self._tell("+", group)
+            if self._guard is None or self._guard.poll() is not None:
+                self._start_guard()
+            process = subprocess.Popen(words, **options)
+            self._live.add(process.pid)
+            self._tell("+", process.pid)
+            return process
 
     def discard(self, group: int) -> None:
         with self._lock:
@@ -140,8 +145,7 @@ def run_command(
         **kwargs,
         "start_new_session": True,
     }
-    process = subprocess.Popen(words, **options)
-    _registry.add(process.pid)
+    process = _registry.start(words, options)
     try:
         out, err = process.communicate(input, timeout)
     except subprocess.TimeoutExpired:

@@ -16,7 +16,8 @@ from alpenhorn.daemon.loop import LOST_DATABASE, Loop
 from alpenhorn.daemon.wake import Waker
 from alpenhorn.db import connection, schema
 from alpenhorn.db.queries import doorbell
-from alpenhorn.errors import SchemaMismatch
+from alpenhorn.db.retry import in_one_line
+from alpenhorn.errors import IndexUnreachable, SchemaMismatch
 from alpenhorn.scheduler import (
     EmptyPool,
     FairMultiFIFOQueue,
@@ -174,8 +175,8 @@ class Daemon:
             self._loop.tick()
             if len(self._pool) == 0:
                 self._serial_io()
-        except LOST_DATABASE as error:
-            log.error(f"Database error: {error}; waiting for the database.")
+        except (*LOST_DATABASE, IndexUnreachable) as error:
+            log.error(f"Database error: {in_one_line(error)}; waiting for the database.")
             return False
         except SchemaMismatch as error:
             log.error(error.message)

@@ -27,46 +27,63 @@ class Waker:
 
     def __init__(self, rings: Callable[[], int | None]) -> None:
         self._rings = rings
-        self._event = threading.Event()
-        self._stop = threading.Event()
+        # Re-entrant: a signal handler may interrupt us while we hold it. (With an Event, whose lock
+        # is not, the handler would wait for ever.)
+        self._changed = threading.Condition(threading.RLock())
+        self._woken = False
+        self._stopping = False
         self._heard: int | None = None
 
     def wake(self) -> None:
         """End the sleep: there is something to look at. May be called from any thread."""
-        self._event.set()
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
 
     def stop(self) -> None:
-        """End the sleep, and the daemon. May be called from a signal handler."""
-        self._stop.set()
-        self._event.set()
+        """End the sleep, and the daemon. May be called from a signal handler, as `wake` may."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
 
     @property
     def stopping(self) -> bool:
         """Was `stop` called?"""
-        return self._stop.is_set()
+        return self._stopping
 
     def listen(self) -> None:
         """Note the doorbell's count before a pass: rings from now on will wake."""
-        self._event.clear()
-        if self.stopping:
-            self._event.set()
+        self._woken = False
         self._heard = self._rings()
 
     def pause(self, seconds: float) -> None:
         """Sleep for so long; only `stop` ends it early."""
-        self._stop.wait(seconds)
+        self._wait(seconds, lambda: self._stopping)
 
     def sleep(self, until: float) -> None:
         """Sleep until `time.monotonic` is `until`, or something wakes us."""
-        self._stop.wait(SHORTEST_GAP_S)
-        while not self._event.is_set():
+        self._wait(SHORTEST_GAP_S, lambda: self._stopping)
+        while not self._is_woken():
             left = until - time.monotonic()
-            if left <= 0:
-                return
-            if self._event.wait(min(DOORBELL_S, left)):
+            if left <= 0 or self._wait(min(DOORBELL_S, left), self._is_woken):
                 return
             if left > DOORBELL_S and self._has_rung():
                 return
+
+    def _wait(self, seconds: float, over: Callable[[], bool]) -> bool:
+        """Wait until `over`, at most for so long, and tell whether it is.
+
+        A signal handler that runs between the test and the wait notifies nobody: what it set is
+        seen at the end of the slice.
+        """
+        end = time.monotonic() + seconds
+        with self._changed:
+            while not over() and (left := end - time.monotonic()) > 0:
+                self._changed.wait(min(left, DOORBELL_S))
+            return over()
+
+    def _is_woken(self) -> bool:
+        return self._woken or self._stopping
 
     def _has_rung(self) -> bool:
         count = self._rings()

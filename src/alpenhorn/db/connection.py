@@ -10,26 +10,32 @@ Promises:
 * A statement is repeated only if it is a read, outside a transaction, and the connection is known
   to be lost (W-23). Everything else is the caller's to repeat.
 * `change()` is how code writes: one short transaction that takes the write lock at its beginning.
+  Functions that are one such transaction over many rows are marked `repeat_on_deadlock`.
 """
 
 from __future__ import annotations
 
 import logging
+import random
+import time
 from collections.abc import Callable
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import peewee as pw
-from playhouse import db_url
 
 from alpenhorn.common import config
+from alpenhorn.db import engines
 from alpenhorn.db.fields import EnumField, NameField
+from alpenhorn.db.retry import deadlocked, in_one_line
 from alpenhorn.errors import IndexUnreachable
 
 log = logging.getLogger(__name__)
 
-BUSY_TIMEOUT_S = 30
-"""How long a SQLite statement waits for another writer."""
+_DEADLOCK_PAUSES_S = (0.05, 0.2, 0.5, 1.0)
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 database_proxy = pw.DatabaseProxy()
 """Every model is bound to this; it may be imported before `connect`."""
@@ -61,51 +67,6 @@ class DatabaseProvider(Protocol):
 
 _provider: DatabaseProvider | None = None
 
-# MySQL: server has gone away, lost connection, commands out of sync, lost at reading, timed out
-_LOST_CODES = {2006, 2013, 2014, 2055, 4031}
-_LOST_TEXTS = (
-    "server closed the connection",
-    "connection already closed",
-    "connection is closed",
-    "terminating connection",
-    "the connection is lost",
-    "ssl connection has been closed",
-    "broken pipe",
-)
-
-
-def connection_lost(error: BaseException) -> bool:
-    """Tell whether a database error means that the connection itself is gone.
-
-    Args:
-        error: what a statement raised.
-
-    Returns:
-        True only for errors that MySQL and PostgreSQL drivers raise for a lost connection; never
-        for a locked SQLite file, a missing table or a time-out of a lock.
-    """
-    if error.args and error.args[0] in _LOST_CODES:
-        return True
-    if isinstance(error, pw.InterfaceError) and error.args[:1] == (0,):
-        return True  # PyMySQL's way to say that the connection is closed
-    text = str(error).lower()
-    return any(phrase in text for phrase in _LOST_TEXTS)
-
-
-class RetryReads:
-    """Mixed into a peewee database class: repeats a read once after a lost connection."""
-
-    def execute_sql(self: Any, sql: str, params: Any = None) -> Any:
-        """Run one statement; see the module docstring for what is repeated."""
-        try:
-            return super().execute_sql(sql, params)  # type: ignore[misc]
-        except (pw.OperationalError, pw.InterfaceError) as error:
-            is_read = sql.lstrip().upper().startswith("SELECT")
-            if self.transaction_depth() or not is_read or not connection_lost(error):
-                raise
-            self.close()
-            return super().execute_sql(sql, params)  # type: ignore[misc]
-
 
 def set_extension(extension: DatabaseProvider | None) -> None:
     """Use a database extension for the next `connect`, instead of ``database.url``."""
@@ -122,7 +83,7 @@ def threadsafe() -> bool:
     """
     if _provider is not None:
         return bool(_provider.reentrant)
-    return not _in_memory(database_proxy.obj)
+    return not engines.in_memory(database_proxy.obj)
 
 
 def connect() -> None:
@@ -133,10 +94,11 @@ def connect() -> None:
     """
     section = config.get("database", default={}, as_type=dict)
     try:
-        database = _provider.connect(config=section) if _provider else _builtin_connect(section)
+        database = _provider.connect(config=section) if _provider else engines.make(section)
     except (pw.OperationalError, pw.ProgrammingError, pw.ImproperlyConfigured) as error:
         raise IndexUnreachable(
-            f"Unable to connect to the database: {error}.\nSee --help-config for more details."
+            f"Unable to connect to the database: {in_one_line(error)}.\n"
+            "See --help-config for more details."
         ) from error
     if _provider is None:
         log.debug("Using internal database module.")
@@ -173,6 +135,29 @@ def change() -> Any:
     return database_proxy.atomic("IMMEDIATE") if is_sqlite() else database_proxy.atomic()
 
 
+def repeat_on_deadlock(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Decorator of a function that is one `change()`: repeat it if the server undid it.
+
+    Our own code locks in a fixed order, but other programs do not, and one statement over many
+    rows takes its locks in the order of an index. Inside a transaction of the caller's nothing is
+    repeated: the server has undone that as well.
+    """
+
+    @wraps(function)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for pause_s in _DEADLOCK_PAUSES_S:
+            try:
+                return function(*args, **kwargs)
+            except pw.OperationalError as error:
+                if database_proxy.transaction_depth() or not deadlocked(error):
+                    raise
+                log.debug(f"Repeating a change after a deadlock: {function.__name__}")
+            time.sleep(random.uniform(0.5, 1.0) * pause_s)
+        return function(*args, **kwargs)
+
+    return run
+
+
 def ensure_usable() -> bool:
     """Make this thread's connection work: open it if closed, re-open it if it is lost.
 
@@ -190,52 +175,8 @@ def ensure_usable() -> bool:
     try:
         database_proxy.execute_sql("SELECT 1")
     except (pw.OperationalError, pw.InterfaceError) as error:
-        log.info(f"Re-opening DB connection after error: {error}")
+        log.info(f"Re-opening DB connection after error: {in_one_line(error)}")
         database_proxy.close()
         database_proxy.connect()
         return True
     return False
-
-
-def _in_memory(database: Any) -> bool:
-    name = str(getattr(database, "database", ""))
-    return isinstance(database, pw.SqliteDatabase) and (
-        name == "" or ":memory:" in name or "mode=memory" in name
-    )
-
-
-def _builtin_connect(section: dict[str, Any]) -> pw.Database:
-    url = section.get("url")
-    if not url:
-        raise pw.OperationalError("No database configured")
-    unquote = bool(section.get("unquote", False))
-    try:
-        scheme = urlsplit(str(url)).scheme
-        options = db_url.parse(str(url), unquote_password=unquote, unquote_user=unquote)
-    except ValueError:
-        # Its text may quote the password.
-        raise pw.OperationalError("database.url cannot be read: check host and port") from None
-    if scheme not in db_url.schemes:
-        raise pw.OperationalError("Database connect failed")
-    base = db_url.schemes[scheme]
-    return _make(base, options)
-
-
-def _make(base: type[pw.Database], options: dict[str, Any]) -> pw.Database:
-    """Make a database object of a real subclass of `base` with our policies."""
-    cls: Any = type(f"Retrying{base.__name__}", (RetryReads, base), {})
-    if issubclass(base, pw.SqliteDatabase):
-        options.setdefault("pragmas", _sqlite_pragmas(options))
-    elif issubclass(base, pw.MySQLDatabase):
-        options.setdefault("sql_mode", "PIPES_AS_CONCAT,STRICT_TRANS_TABLES")
-        # What is read under a lock must be what is there now, not what a snapshot showed.
-        options.setdefault("init_command", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-    return cls(**options)
-
-
-def _sqlite_pragmas(options: dict[str, Any]) -> list[tuple[str, Any]]:
-    seconds = options.get("timeout") or BUSY_TIMEOUT_S
-    pragmas: list[tuple[str, Any]] = [("busy_timeout", int(seconds * 1000))]
-    if ":memory:" not in str(options.get("database")):
-        pragmas.append(("journal_mode", "wal"))
-    return [*pragmas, ("foreign_keys", 1), ("synchronous", "full")]

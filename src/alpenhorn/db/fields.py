@@ -46,6 +46,14 @@ class EnumField(_Field):
             return [f"'{value}'" for value in self.enum_list]
         return [self.maxlen]
 
+    def ddl(self, ctx: Any) -> Any:
+        """The definition of the column; PostgreSQL tests the values that other programs write."""
+        column = super().ddl(ctx)
+        if self.native or self.string_type != "VARCHAR":
+            return column
+        values = ", ".join(f"'{value}'" for value in self.enum_list)
+        return pw.NodeList((column, pw.SQL(f'CHECK ("{self.column_name}" IN ({values}))')))
+
     def db_value(self, value: Any) -> Any:
         """Turn a value into what is stored.
 

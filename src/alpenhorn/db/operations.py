@@ -10,6 +10,7 @@ import peewee as pw
 
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.connection import base_model
+from alpenhorn.db.fields import NameField
 
 COMPONENT = "operations"
 VERSION = 1
@@ -18,7 +19,7 @@ VERSION = 1
 class Doorbell(base_model):
     """A counter per host; raising it wakes that host's daemon within about a second."""
 
-    host = pw.CharField(max_length=64, primary_key=True)
+    host = NameField(max_length=64, primary_key=True)
     rings = pw.BigIntegerField(default=0)
 
     class Meta:
@@ -30,7 +31,7 @@ class Doorbell(base_model):
 class DaemonLease(base_model):
     """Which process manages the nodes of a host, and when it was last seen."""
 
-    host = pw.CharField(max_length=64, primary_key=True)
+    host = NameField(max_length=64, primary_key=True)
     holder = pw.CharField(max_length=64)
     machine = pw.CharField(max_length=255)
     pid = pw.IntegerField()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import peewee as pw
+from peewee import sort_models  # type: ignore[attr-defined]
 
 from alpenhorn.db import operations
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
@@ -17,6 +18,8 @@ from alpenhorn.db.archive import (
 )
 from alpenhorn.db.connection import base_model, change, database_proxy
 from alpenhorn.db.data_index import DataIndexVersion, current_version
+from alpenhorn.db.fields import NameField
+from alpenhorn.db.retry import in_one_line
 from alpenhorn.db.storage import StorageGroup, StorageNode, StorageTransferAction
 from alpenhorn.errors import IndexUnreachable, SchemaMismatch
 
@@ -58,7 +61,9 @@ def found_version(component: str) -> int:
     except pw.PeeweeException as error:  # a missing driver is no DatabaseError
         if not _table_there("dataindexversion", error):
             return 0
-        raise IndexUnreachable(f"Unable to determine schema version: {error}") from error
+        raise IndexUnreachable(
+            f"Unable to determine schema version: {in_one_line(error)}"
+        ) from error
     return row.version if row else 0
 
 
@@ -162,7 +167,7 @@ def existing_tables() -> set[str]:
     try:
         return set(database_proxy.get_tables())
     except pw.PeeweeException as error:  # a missing driver is no DatabaseError
-        raise IndexUnreachable(f"Database read error: {error}") from error
+        raise IndexUnreachable(f"Database read error: {in_one_line(error)}") from error
 
 
 def initialise() -> InitOutcome:
@@ -194,7 +199,9 @@ def initialise() -> InitOutcome:
     except pw.PeeweeException as error:
         if found_version(COMPONENT) == current_version:
             return InitOutcome.ALREADY_THERE  # another db init was quicker
-        raise IndexUnreachable(f"Unable to initialise the Data Index: {error}") from error
+        raise IndexUnreachable(
+            f"Unable to initialise the Data Index: {in_one_line(error)}"
+        ) from error
     return InitOutcome.CREATED
 
 
@@ -209,11 +216,12 @@ def table_name(model: type[base_model]) -> str:
 
 
 def _create() -> None:
+    NameField.exact = _exact_collation()
     made: list[type[base_model]] = []
     try:
         with change():
             # Sorted: servers want a table to be there before others refer to it.
-            for model in (*pw.sort_models(gamut), *operations.OPERATIONS_TABLES):
+            for model in (*sort_models(list(gamut)), *operations.OPERATIONS_TABLES):
                 model.create_table(safe=False)
                 made.append(model)
             DataIndexVersion.create(component=COMPONENT, version=current_version)
@@ -224,12 +232,28 @@ def _create() -> None:
         raise
 
 
+def _exact_collation() -> str | None:
+    """Return the collation for names that are made now: MySQL's usual ones ignore more than case.
+
+    Even ``utf8mb4_bin`` takes ``a`` and ``a`` with a blank behind it for one name.
+    """
+    database = database_proxy.obj
+    if not isinstance(database, pw.MySQLDatabase):
+        return None
+    database.connect(reuse_if_open=True)
+    version = getattr(database, "server_version", ())
+    if version >= (10, 2):
+        return "utf8mb4_nopad_bin"  # MariaDB; there is no MySQL 10
+    return "utf8mb4_0900_bin" if version >= (8, 0, 17) else "utf8mb4_bin"
+
+
 def _extend() -> InitOutcome:
     """Add the tables and indexes that an index made by another program lacks."""
     missing_tables = not operations_available()
     missing = [index for model in gamut for index in _missing_indexes(model)]
     if not missing_tables and not missing:
         return InitOutcome.ALREADY_THERE
+    NameField.exact = _exact_collation()
     with change():
         if missing_tables:
             for model in operations.OPERATIONS_TABLES:
@@ -257,7 +281,7 @@ def _table_there(name: str, error: Exception) -> bool:
     try:
         return name in set(database_proxy.get_tables())
     except pw.PeeweeException as second:
-        raise IndexUnreachable(f"Database read error: {error}") from second
+        raise IndexUnreachable(f"Database read error: {in_one_line(error)}") from second
 
 
 def _mismatch_text(name: str, requirement: Requirement, found: int) -> str:

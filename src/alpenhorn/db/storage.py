@@ -66,7 +66,7 @@ class StorageNode(base_model):
 
     name = NameField(max_length=64, unique=True)
     root = pw.CharField(max_length=255, null=True)
-    host = pw.CharField(max_length=64, null=True)
+    host = NameField(max_length=64, null=True)
     username = pw.CharField(max_length=64, null=True)
     address = pw.CharField(max_length=255, null=True)
     io_class = pw.CharField(max_length=255, null=True)

@@ -49,6 +49,11 @@ def lookup(name: str | None) -> InternalIO | None:
     return builtin.get(key) or _added.get(key)
 
 
+def known() -> dict[str, InternalIO]:
+    """Return all storage classes by name."""
+    return {**builtin, **_added}
+
+
 def parse_config(text: str | None) -> dict[str, Any]:
     """Decode a record's `io_config`.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
+from alpenhorn.common.similar import similar
 from alpenhorn.db import ArchiveAcq, ArchiveFile, StorageGroup, StorageNode
 from alpenhorn.db.queries import names
 from alpenhorn.errors import InvalidName, NotFound
@@ -149,8 +149,8 @@ def shown(name: str) -> str:
 def _named(model: Any, name: str, problem: str) -> Any:
     record = names.record(model, name) if storable(name) else None
     if record is None:
-        similar = get_close_matches(name, names.all_names(model), n=1)
-        hint = f' Did you mean "{shown(similar[0])}"?' if similar else ""
+        meant = similar(name, names.all_names(model))
+        hint = f' Did you mean "{shown(meant[0])}"?' if meant else ""
         raise NotFound(problem.format(shown(name)) + hint)
     return record
 

@@ -74,9 +74,9 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 _PRELUDE = """
 import os, sys
 from alpenhorn import db
-from alpenhorn.db import connection, schema
+from alpenhorn.db import connection, engines, schema
 from alpenhorn.db.queries import autoactions, checks, deletion, imports, transfers
-connection.bind(connection._builtin_connect({"url": sys.argv[1]}))
+connection.bind(engines.make({"url": sys.argv[1]}))
 
 def wait_for_start():
     print("ready", flush=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from alpenhorn import db
 from alpenhorn.db import connection
 from alpenhorn.db.queries import autoactions, doorbell
+
+LONG_AGO = datetime.datetime(2020, 1, 1)
 
 
 @pytest.fixture
@@ -74,7 +78,7 @@ def test_a_request_from_another_node_does_not_count(make, nodes, edge):
 
 def test_auto_clean_releases_healthy_copies_at_the_source(make, nodes, edge):
     edge(nodes[0], nodes[1].group, autoclean=True)
-    before = make.copy("a/f", nodes[0])
+    before = make.copy("a/f", nodes[0], last_update=LONG_AGO)
     make.copy("a/other", nodes[0])
     apply(nodes[1], make.copy("a/f", nodes[1]))
     assert make.states(nodes[0]) == {"a/f": "YN", "a/other": "YY"}

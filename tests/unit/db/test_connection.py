@@ -9,7 +9,7 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.common import config
-from alpenhorn.db import connection, schema
+from alpenhorn.db import connection, retry, schema
 from alpenhorn.errors import IndexUnreachable
 
 
@@ -59,6 +59,7 @@ def test_a_writer_waits_at_least_ten_seconds_for_another(configured, index_path,
     database.close()
 
 
+@pytest.mark.sqlite
 def test_every_thread_gets_the_safe_settings(index):
     seen = []
 
@@ -249,7 +250,7 @@ class Failing(pw.SqliteDatabase):
         return super().execute_sql(sql, params)
 
 
-class Retrying(connection.RetryReads, Failing):
+class Retrying(retry.RetryReads, Failing):
     """The same, as `connect` would make it."""
 
 
@@ -327,7 +328,7 @@ def test_nothing_is_repeated_inside_a_transaction(shaky):
 
 def test_the_built_in_connection_repeats_reads(configured, index_path):
     database = configured(f"{{url: 'sqlite:///{index_path}'}}")
-    assert isinstance(database, connection.RetryReads)
+    assert isinstance(database, retry.RetryReads)
     assert isinstance(database, pw.SqliteDatabase)
 
 

@@ -44,6 +44,7 @@ def test_a_wrong_state_is_refused_in_an_update(make):
         db.ArchiveFileCopy.update(has_file="?").where(db.ArchiveFileCopy.id == copy.id).execute()
 
 
+@pytest.mark.sqlite
 def test_without_enums_the_column_is_a_string_as_long_as_the_longest_value(things):
     (column,) = [c for c in db.database_proxy.get_columns("thing") if c.name == "colour"]
     assert column.data_type.lower() == "string(11)"

@@ -81,7 +81,7 @@ def test_a_file_that_came_back_with_the_right_bytes_is_good(make, node, before):
 @pytest.mark.parametrize("before", ["YY", "YN", "YM", "MY", "MN", "XY", "XN"])
 def test_a_copy_that_is_there_in_some_way_is_left_alone(make, node, before, reread):
     make.file("a/f", 4, MD5)
-    old = make.copy("a/f", node, *before)
+    old = reread(make.copy("a/f", node, *before))
     (result,) = imports.register(node, [found()], create=True)
     assert (result.outcome, result.added, result.copy.id) == ("duplicate", False, old.id)
     assert reread(old).last_update == old.last_update

@@ -10,6 +10,7 @@ import pytest
 from alpenhorn import db
 from alpenhorn.db import connection, schema
 from alpenhorn.db.queries import autoactions, checks, imports, transfers
+from alpenhorn.db.queries.common import lock_files
 
 MD5 = "0" * 32
 Copy = db.ArchiveFileCopy
@@ -139,6 +140,7 @@ def test_invariant_16_racing_auto_syncs_add_no_duplicate_request(
 
         def sync(copy=copy):
             with connection.change():
+                lock_files([copy.file_id])
                 autoactions.apply(source, [copy.file_id])
 
         together(sync, sync, copy.trigger_autoactions)

@@ -121,7 +121,8 @@ def snapshot():
     skipped = ("last_update", "rings")
     return {
         model: [
-            {k: v for k, v in row.items() if k not in skipped} for row in model.select().dicts()
+            {k: v for k, v in row.items() if k not in skipped}
+            for row in model.select().order_by(model.id).dicts()
         ]
         for model in db.gamut
     }

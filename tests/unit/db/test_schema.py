@@ -85,13 +85,14 @@ def test_columns_are_named_and_nullable_as_published(index, table):
 
 @pytest.mark.parametrize("table", COLUMNS)
 def test_indexes_are_the_published_ones_and_those_that_make_passes_cheap(index, table):
-    found = index.get_indexes(table)
+    found = [each for each in index.get_indexes(table) if each.columns != ["id"]]
     kinds = {(" ".join(each.columns), bool(each.unique)) for each in found}
     assert kinds == INDEXES[table] | ADDED.get(table, set())
     for each in found:
         assert each.name == f"{table}_{'_'.join(each.columns)}"
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("table", COLUMNS)
 def test_foreign_keys_are_plain_references_to_the_id(index, table):
     for key in index.get_foreign_keys(table):
@@ -103,6 +104,7 @@ def test_foreign_keys_are_plain_references_to_the_id(index, table):
     assert "ON UPDATE" not in ddl
 
 
+@pytest.mark.sqlite
 def test_columns_have_the_published_sqlite_types(index):
     types = {c.name: c.data_type.upper() for c in index.get_columns("archivefilecopy")}
     assert types["has_file"] == types["wants_file"] == "STRING(1)"
@@ -139,7 +141,8 @@ def test_an_impossible_state_reads_as_corrupt(index):
 
 
 def set_version(component: str, version: int) -> None:
-    db.DataIndexVersion.replace(component=component, version=version).execute()
+    db.DataIndexVersion.delete().where(db.DataIndexVersion.component == component).execute()
+    db.DataIndexVersion.create(component=component, version=version)
 
 
 def test_the_right_version_is_accepted(index):

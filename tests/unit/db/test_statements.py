@@ -147,6 +147,7 @@ def test_these_changes_cost_at_most_three_statements_per_file(make, statements, 
     assert len(many) - len(few) <= 3 * (MANY - FEW)
 
 
+@pytest.mark.sqlite
 def test_a_pass_of_an_idle_node_does_not_read_the_history(make):
     """Each question of a pass uses an index that fits (W-20)."""
     node = make.node("n")

@@ -155,7 +155,7 @@ def test_a_request_for_what_the_group_may_lack_is_not_cancelled(make, source, de
 
 def test_the_wish_that_came_later_keeps_a_released_copy(make, source, dest):
     """Otherwise the request is cancelled and then the copy is deleted (W-7)."""
-    copy = make.copy("a/f", dest, "Y", "N")
+    copy = make.copy("a/f", dest, "Y", "N", last_update=datetime.datetime(2020, 1, 1))
     make.request("a/f", source, "target")
     ((_, revived),) = transfers.close_satisfied(dest.group, 10)
     assert revived == "dest"
@@ -259,7 +259,11 @@ def test_a_finished_transfer_makes_the_copy_present_and_completes_the_request(ma
     assert (copy.has_file, copy.wants_file, copy.ready, copy.size_b) == ("Y", "Y", True, 512)
     row = db.ArchiveFileCopyRequest.get_by_id(request.id)
     assert end(request) == (True, False)
-    assert (row.transfer_completed - row.transfer_started).total_seconds() == 60.5
+    assert (row.transfer_completed - row.transfer_started).total_seconds() in (
+        60.5,
+        60,
+        61,
+    )  # MySQL keeps whole seconds
     assert row.transfer_started == datetime.datetime(1970, 1, 1, 0, 1, 40)
 
 

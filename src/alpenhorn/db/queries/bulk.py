@@ -14,7 +14,7 @@ import peewee as pw
 
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy
-from alpenhorn.db.connection import change, database_proxy
+from alpenhorn.db.connection import change, database_proxy, repeat_on_deadlock
 from alpenhorn.db.queries import doorbell
 from alpenhorn.db.queries.filters import FileFilter
 
@@ -99,6 +99,7 @@ class CopyScope:
         return [ArchiveFileCopy.node == self.node_id, self.states, *self.files.conditions()]
 
 
+@repeat_on_deadlock
 def update_copies(node_id: int, states: Any, chosen: Any, values: dict[str, Any]) -> int:
     """Change copies on a node and wake its daemon; one transaction.
 

@@ -12,7 +12,7 @@ import peewee as pw
 
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.archive import ArchiveFileCopy
-from alpenhorn.db.connection import change
+from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import autoactions
 from alpenhorn.db.queries.common import by_id, by_ids, chunks, copies_with_files, lock_files
@@ -43,6 +43,7 @@ def suspect(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
     return list(query)
 
 
+@repeat_on_deadlock
 def record(node: StorageNode, verdicts: Sequence[Verdict]) -> int:
     """Store what checks found, in one transaction.
 
@@ -66,7 +67,7 @@ def record(node: StorageNode, verdicts: Sequence[Verdict]) -> int:
             for ids in chunks(found, 100):
                 values: dict[str, Any] = {"has_file": state, "last_update": now}
                 if state == HasFile.PRESENT:
-                    values["size_b"] = by_id({i: found[i] for i in ids})
+                    values["size_b"] = by_id(ArchiveFileCopy.size_b, {i: found[i] for i in ids})
                 changed += _update_suspect(ids, values)
         _add(node, added)
     return changed
@@ -124,6 +125,7 @@ def random_start(node: StorageNode) -> int:
     return random.randint(low, high) - 1 if high is not None else 0
 
 
+@repeat_on_deadlock
 def stale(node: StorageNode, after_id: int, count: int, min_days: int) -> tuple[list[int], int]:
     """Pick the next copies for auto-verify and mark the old ones suspect (C9); one transaction.
 

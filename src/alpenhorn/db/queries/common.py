@@ -10,7 +10,8 @@ import peewee as pw
 
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy
-from alpenhorn.db.connection import is_sqlite
+from alpenhorn.db.connection import database_proxy, is_sqlite
+from alpenhorn.db.data_index import DataIndexVersion
 
 CHUNK = 500
 """Ids per statement: well below the parameter limit of every database."""
@@ -31,11 +32,7 @@ def lock_files(file_ids: Iterable[int]) -> None:
     All actors lock in id order, so they cannot deadlock. On SQLite the transaction holds the
     only write lock already.
     """
-    if is_sqlite():
-        return
-    for chunk in chunks(sorted(set(file_ids))):
-        query = ArchiveFile.select(ArchiveFile.id).where(ArchiveFile.id << chunk)
-        list(query.order_by(ArchiveFile.id).for_update().tuples())
+    _lock(ArchiveFile, file_ids)
 
 
 def lock_copies(copy_ids: Iterable[int]) -> None:
@@ -43,11 +40,34 @@ def lock_copies(copy_ids: Iterable[int]) -> None:
 
     For programs that change copies without locking files first; see also `lock_files`.
     """
+    _lock(ArchiveFileCopy, copy_ids)
+
+
+def lock_acquisitions(acq_ids: Iterable[int]) -> None:
+    """Inside `change()`: let nobody else add files to these acquisitions until the commit.
+
+    Taken before locks on files.
+    """
+    _lock(ArchiveAcq, acq_ids)
+
+
+def lock_new_acquisitions() -> None:
+    """Inside `change()`: let nobody else add acquisitions until the commit.
+
+    Locks the row of the index itself. Taken before all other locks.
+    """
+    if not is_sqlite():
+        query = DataIndexVersion.select(DataIndexVersion.id)
+        list(query.where(DataIndexVersion.component == "alpenhorn").for_update().tuples())
+
+
+def _lock(model: Any, ids: Iterable[int]) -> None:
+    """Lock rows in id order; on SQLite the transaction holds the only write lock already."""
     if is_sqlite():
         return
-    for chunk in chunks(sorted(set(copy_ids))):
-        query = ArchiveFileCopy.select(ArchiveFileCopy.id).where(ArchiveFileCopy.id << chunk)
-        list(query.order_by(ArchiveFileCopy.id).for_update().tuples())
+    for chunk in chunks(sorted(set(ids))):
+        query = model.select(model.id).where(model.id << chunk)
+        list(query.order_by(model.id).for_update().tuples())
 
 
 def copies_with_files() -> Any:
@@ -66,9 +86,25 @@ def by_ids(query: Any, column: Any, ids: Sequence[int | str]) -> Iterator[Any]:
         yield from query.where(column << chunk)
 
 
-def by_id(values: Mapping[int, Any]) -> Any:
-    """Expression for an update of copies: the value that belongs to the row's id."""
-    return pw.Case(ArchiveFileCopy.id, list(values.items()))
+def by_id(column: Any, values: Mapping[int, Any]) -> Any:
+    """Expression for an update of copies: the value that belongs to the row's id.
+
+    Other rows would keep what they have; that also tells PostgreSQL the type of the values.
+    """
+    return pw.Case(ArchiveFileCopy.id, list(values.items()), column)
+
+
+def insert_missing(model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, but for those whose unique key is there already.
+
+    On MySQL this is no INSERT IGNORE, which would also cut what is too long for its column.
+    """
+    query = model.insert_many(rows)
+    if isinstance(database_proxy.obj, pw.MySQLDatabase):
+        key = model._meta.primary_key
+        query.on_conflict(update={key: key}).execute()
+    else:
+        query.on_conflict_ignore().execute()
 
 
 def tuples(query: Any) -> Any:

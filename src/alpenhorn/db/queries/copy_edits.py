@@ -14,7 +14,7 @@ import peewee as pw
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.acquisition import ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
-from alpenhorn.db.connection import change
+from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import doorbell
 from alpenhorn.db.queries.common import lock_files, tuples
@@ -26,6 +26,7 @@ Decide = Callable[[ArchiveFileCopy | None], Mapping[str, Any]]
 """From a copy record, or None, to the wished values; no values mean: leave it as it is."""
 
 
+@repeat_on_deadlock
 def edit(file: ArchiveFile, node: StorageNode, decide: Decide) -> bool:
     """Change the record of one copy, or make it.
 
@@ -48,6 +49,7 @@ def edit(file: ArchiveFile, node: StorageNode, decide: Decide) -> bool:
     return changed
 
 
+@repeat_on_deadlock
 def set_wants(file: ArchiveFile, node: StorageNode | None, wants: WantsFile) -> int:
     """Set `wants_file` of a file's copies, where it differs.
 
@@ -84,6 +86,7 @@ class SyncAnswer:
     requested: bool = False
 
 
+@repeat_on_deadlock
 def request_copy(
     file: ArchiveFile, node: StorageNode, group: StorageGroup, force: bool
 ) -> SyncAnswer:
@@ -103,6 +106,7 @@ def request_copy(
     return SyncAnswer(source_good=good, requested=True)
 
 
+@repeat_on_deadlock
 def cancel_requests(file: ArchiveFile, node: StorageNode | None, group: StorageGroup | None) -> int:
     """Cancel the pending requests for a file; None means any node, any group.
 

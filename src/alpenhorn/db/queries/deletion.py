@@ -18,7 +18,7 @@ import peewee as pw
 
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
-from alpenhorn.db.connection import change
+from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, StorageType, WantsFile
 from alpenhorn.db.operations import DeletionEvidence
 from alpenhorn.db.queries import doorbell
@@ -126,6 +126,7 @@ def by_copy_ids(copy_ids: Sequence[int]) -> list[ArchiveFileCopy]:
     return list(by_ids(copies_with_files(), ArchiveFileCopy.id, copy_ids))
 
 
+@repeat_on_deadlock
 def claim(node_id: int, copy_ids: Sequence[int], stores: Mapping[int, object]) -> Claim:
     """Reserve copies for deletion by this process, in one transaction.
 
@@ -167,6 +168,7 @@ def claim(node_id: int, copy_ids: Sequence[int], stores: Mapping[int, object]) -
     return result
 
 
+@repeat_on_deadlock
 def removed(copy_ids: Sequence[int]) -> None:
     """Record that claimed copies are gone from the medium; one transaction.
 

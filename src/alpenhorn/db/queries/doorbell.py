@@ -12,7 +12,7 @@ import peewee as pw
 
 from alpenhorn.db.connection import database_proxy
 from alpenhorn.db.operations import Doorbell
-from alpenhorn.db.queries.common import tuples
+from alpenhorn.db.queries.common import insert_missing, tuples
 from alpenhorn.db.schema import operations_available
 from alpenhorn.db.storage import StorageGroup, StorageNode
 
@@ -34,9 +34,10 @@ def ring(hosts: Iterable[str | None]) -> None:
     if not names or not available():
         return
     for host in names:
-        rung = Doorbell.update(rings=Doorbell.rings + 1).where(Doorbell.host == host).execute()
-        if not rung:
-            Doorbell.insert(host=host, rings=1).on_conflict_ignore().execute()
+        raised = Doorbell.update(rings=Doorbell.rings + 1).where(Doorbell.host == host)
+        if not raised.execute():
+            insert_missing(Doorbell, [{"host": host, "rings": 0}])
+            raised.execute()  # also if somebody else made the row at this moment
 
 
 def ring_nodes(node_ids: Iterable[int]) -> None:

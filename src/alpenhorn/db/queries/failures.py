@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import peewee as pw
 
+from alpenhorn.db.retry import in_one_line
 from alpenhorn.errors import IndexProblem
 
 
@@ -20,5 +21,4 @@ def reported() -> Iterator[None]:
     try:
         yield
     except pw.PeeweeException as error:
-        cause = " ".join(str(error).split())
-        raise IndexProblem(f"Data Index error: {cause}") from error
+        raise IndexProblem(f"Data Index error: {in_one_line(error)}") from error

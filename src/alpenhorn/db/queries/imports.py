@@ -9,10 +9,19 @@ from pathlib import PurePath
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
 from alpenhorn.db.archive import NODE_INIT_PATH, ArchiveFileCopy, ArchiveFileImportRequest
-from alpenhorn.db.connection import change
+from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import autoactions, deletion
-from alpenhorn.db.queries.common import by_id, by_ids, chunks, copies_with_files, lock_files
+from alpenhorn.db.queries.common import (
+    by_id,
+    by_ids,
+    chunks,
+    copies_with_files,
+    insert_missing,
+    lock_acquisitions,
+    lock_files,
+    lock_new_acquisitions,
+)
 from alpenhorn.db.storage import StorageNode
 
 
@@ -114,6 +123,7 @@ def registered(names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     return set(_find_files([key for key in wanted if key[0] in acqs], acqs))
 
 
+@repeat_on_deadlock
 def register(
     node: StorageNode,
     found: Sequence[Found],
@@ -162,14 +172,23 @@ def _acquisitions(
     names: set[str], create: bool
 ) -> tuple[dict[str, ArchiveAcq], dict[str, ArchiveAcq]]:
     """Return the acquisitions by name, and those of them that this call created."""
-    known = {row.name: row for row in by_ids(ArchiveAcq.select(), ArchiveAcq.name, sorted(names))}
-    missing = sorted(names - known.keys())
-    if not missing or not create:
+    known = _named(names)
+    if not create or names <= known.keys():
         return known, {}
+    lock_new_acquisitions()
+    known = _named(names)  # others may have made some until now
+    missing = sorted(names - known.keys())
     for chunk in chunks(missing):
-        ArchiveAcq.insert_many([{"name": name} for name in chunk]).on_conflict_ignore().execute()
-    new = {row.name: row for row in by_ids(ArchiveAcq.select(), ArchiveAcq.name, missing)}
+        insert_missing(ArchiveAcq, [{"name": name} for name in chunk])
+    new = _named(missing)
     return known | new, new
+
+
+def _named(names: Iterable[str]) -> dict[str, ArchiveAcq]:
+    """Return those acquisitions that exist, by name."""
+    wanted = set(names)
+    rows = by_ids(ArchiveAcq.select(), ArchiveAcq.name, sorted(wanted))
+    return {row.name: row for row in rows if row.name in wanted}
 
 
 def _files(
@@ -177,6 +196,8 @@ def _files(
 ) -> tuple[dict[tuple[str, str], ArchiveFile], dict[tuple[str, str], ArchiveFile]]:
     """Return the files by (acquisition, name), and those of them that this call created."""
     wanted = {(i.acq_name, i.file_name): i for i in found if i.acq_name in acqs}
+    if create:
+        lock_acquisitions(acq.id for acq in acqs.values())
     known = _find_files(wanted.keys(), acqs)
     missing = [key for key in wanted if key not in known]
     if not missing or not create:
@@ -193,7 +214,7 @@ def _files(
         for key in missing
     ]
     for chunk in chunks(rows, 100):
-        ArchiveFile.insert_many(chunk).on_conflict_ignore().execute()
+        insert_missing(ArchiveFile, chunk)
     new = _find_files(missing, acqs)
     return known | new, new
 
@@ -269,7 +290,8 @@ def _store(
         }
         for ids in chunks(back, 100):
             sizes = {copy_id: back[copy_id].found.space_b for copy_id in ids}
-            ArchiveFileCopy.update(size_b=by_id(sizes), **_values(back[ids[0]])).where(
+            size_b = by_id(ArchiveFileCopy.size_b, sizes)
+            ArchiveFileCopy.update(size_b=size_b, **_values(back[ids[0]])).where(
                 ArchiveFileCopy.id << ids, ArchiveFileCopy.has_file == HasFile.ABSENT
             ).execute()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.connection import change
 from alpenhorn.db.operations import DaemonLease
+from alpenhorn.db.queries.common import insert_missing
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def take(host: str, holder: Holder, over: str | None) -> bool:
     }
     with change():
         if over is None:
-            DaemonLease.insert(host=host, **values).on_conflict_ignore().execute()
+            insert_missing(DaemonLease, [{"host": host, **values}])
         else:
             DaemonLease.update(values).where(
                 DaemonLease.host == host, DaemonLease.holder == over

@@ -17,6 +17,8 @@ from alpenhorn.db.archive import (
 )
 from alpenhorn.db.storage import StorageGroup, StorageNode, StorageTransferAction
 
+_NAMES = 1000
+
 
 @dataclass(frozen=True)
 class NodeFilter:
@@ -48,6 +50,15 @@ def nodes(selection: NodeFilter) -> list[StorageNode]:
     """Return nodes with their groups, by id."""
     query = StorageNode.select(StorageNode, StorageGroup).join(StorageGroup)
     return list(query.where(selection.condition()).order_by(StorageNode.id))
+
+
+def names_from(model: Any, prefix: str) -> list[str]:
+    """Return the first names of a model's records that begin with a text, in order.
+
+    What counts as equal is up to the database: some pay no regard to upper and lower case.
+    """
+    query = model.select(model.name).where(model.name.startswith(prefix))
+    return [name for (name,) in query.order_by(model.name).limit(_NAMES).tuples()]
 
 
 def pending_inbound(group: StorageGroup) -> list[tuple[str, int, int | None]]:

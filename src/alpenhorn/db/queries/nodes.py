@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from alpenhorn.db.archive import NODE_INIT_PATH, ArchiveFileImportRequest
 from alpenhorn.db.storage import StorageGroup, StorageNode
 
@@ -14,12 +16,17 @@ def active_on(host: str) -> list[StorageNode]:
         .where(StorageNode.host == host, StorageNode.active == True)  # noqa: E712
         .order_by(StorageNode.id)
     )
-    return list(query)
+    return _exactly(host, query)
 
 
 def on_host(host: str | None) -> list[StorageNode]:
     """Return all nodes of a host, active or not; one statement."""
-    return list(StorageNode.select().where(StorageNode.host == host))
+    return _exactly(host, StorageNode.select().where(StorageNode.host == host))
+
+
+def _exactly(host: str | None, nodes: Iterable[StorageNode]) -> list[StorageNode]:
+    """Drop what only MySQL takes for the same name, in an index made by another program (W-29)."""
+    return [node for node in nodes if node.host == host]
 
 
 def still_active(node_id: int) -> bool:

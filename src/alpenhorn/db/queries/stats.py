@@ -37,33 +37,32 @@ class NodeStats:
 
 def node_stats(selection: NodeFilter) -> list[NodeStats]:
     """Return the figures of the selected nodes, by node id."""
-    figures = {node_id: rest for node_id, *rest in _figures(selection)}
-    return [_stats(node, figures.get(node.id)) for node in nodes(selection)]
+    found: dict[int, dict[str, tuple[int, int | None]]] = {}
+    for node_id, state, count, size in _figures(selection):
+        found.setdefault(node_id, {})[state] = int(count), None if size is None else int(size)
+    return [_stats(node, found.get(node.id, {})) for node in nodes(selection)]
 
 
-def _stats(node: StorageNode, figures: list[Any] | None) -> NodeStats:
-    if figures is None:
-        return NodeStats(node)
-    files, size, *others = figures
-    return NodeStats(node, int(files), None if size is None else int(size), *map(int, others))
+def _stats(node: StorageNode, by_state: dict[str, tuple[int, int | None]]) -> NodeStats:
+    present, corrupt, suspect, missing = (
+        by_state.get(state, (0, None))
+        for state in (HasFile.PRESENT, HasFile.CORRUPT, HasFile.SUSPECT, HasFile.ABSENT)
+    )
+    return NodeStats(node, *present, corrupt[0], suspect[0], missing[0])
 
 
 def _figures(selection: NodeFilter) -> Any:
+    """Count per node and state.
+
+    In this form the index of a node's copies by their states gives the groups, and nothing has to
+    be worked out for a row but the sum.
+    """
     copy = ArchiveFileCopy
-    states = (HasFile.CORRUPT, HasFile.SUSPECT, HasFile.ABSENT)
-    length = pw.Case(None, [(copy.has_file == HasFile.PRESENT, ArchiveFile.size_b)], None)
+    selected = StorageNode.select(StorageNode.id).where(selection.condition())
     return (
-        copy.select(
-            copy.node, _count(HasFile.PRESENT), pw.fn.SUM(length), *(_count(s) for s in states)
-        )
+        copy.select(copy.node, copy.has_file, pw.fn.COUNT(copy.id), pw.fn.SUM(ArchiveFile.size_b))
         .join(ArchiveFile)
-        .switch(copy)
-        .join(StorageNode)
-        .where(copy.wants_file == WantsFile.KEEP, selection.condition())
-        .group_by(copy.node)
+        .where(copy.wants_file == WantsFile.KEEP, copy.node << selected)
+        .group_by(copy.node, copy.has_file)
         .tuples()
     )
-
-
-def _count(state: HasFile) -> Any:
-    return pw.fn.SUM(pw.Case(None, [(ArchiveFileCopy.has_file == state, 1)], 0))

@@ -14,6 +14,7 @@ from alpenhorn.common.units import utcnow
 from alpenhorn.db.archive import NODE_INIT_PATH, ArchiveFileImportRequest
 from alpenhorn.db.connection import change
 from alpenhorn.db.queries import doorbell, names
+from alpenhorn.db.queries.common import insert_missing
 from alpenhorn.db.storage import StorageGroup, StorageNode, StorageTransferAction
 from alpenhorn.errors import AlreadyExists, InvalidName
 
@@ -104,9 +105,7 @@ def set_action(node: StorageNode, group: StorageGroup, action: str, on: bool) ->
     column = getattr(StorageTransferAction, action)
     with change():
         if on:
-            StorageTransferAction.insert(
-                node_from=node, group_to=group
-            ).on_conflict_ignore().execute()
+            insert_missing(StorageTransferAction, [{"node_from": node, "group_to": group}])
         return bool(
             StorageTransferAction.update({column: on})
             .where(

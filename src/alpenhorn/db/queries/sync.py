@@ -10,7 +10,7 @@ import peewee as pw
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
-from alpenhorn.db.connection import change, is_sqlite
+from alpenhorn.db.connection import change, is_sqlite, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile
 from alpenhorn.db.queries import doorbell
 from alpenhorn.db.queries.bulk import Amount, amount_columns, read_amount, rows_of
@@ -38,6 +38,7 @@ class SyncScope:
         """Start a query for the files that lack a request, with their acquisitions."""
         return self._candidates().join(ArchiveAcq).where(~self._is_scheduled())
 
+    @repeat_on_deadlock
     def request(self) -> int:
         """Make the requests that are missing, and wake the daemons; one transaction.
 
@@ -120,6 +121,7 @@ class RequestScope:
             .where(*self._pending(), *self.files.conditions())
         )
 
+    @repeat_on_deadlock
     def cancel(self) -> int:
         """Cancel the requests; one transaction, one statement.
 

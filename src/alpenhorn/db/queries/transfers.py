@@ -16,7 +16,7 @@ import peewee as pw
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
-from alpenhorn.db.connection import change
+from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.operations import TransferAttempt
 from alpenhorn.db.queries import autoactions, deletion, doorbell
@@ -116,12 +116,14 @@ def blocked(group: StorageGroup) -> Blocked:
         .select(
             _count_if(inactive), _count_if(~inactive & suspect), _count_if(~inactive & ~suspect)
         )
+        .order_by()  # PostgreSQL refuses to sort the one row by a column that is not in it
         .tuples()
         .first()
     )
     return Blocked(*(int(value or 0) for value in row)) if row else Blocked()
 
 
+@repeat_on_deadlock
 def close_satisfied(
     group: StorageGroup, limit: int, ids: Sequence[int] = ()
 ) -> list[tuple[Request, str | None]]:
@@ -148,6 +150,7 @@ def close_satisfied(
     return [(request, revived.get(request.file_id)) for request in found if request.id in closed]
 
 
+@repeat_on_deadlock
 def close_hopeless(group: StorageGroup, limit: int) -> list[Request]:
     """Cancel pending requests whose source copy is absent or corrupt; one transaction.
 
@@ -173,12 +176,14 @@ def close_hopeless(group: StorageGroup, limit: int) -> list[Request]:
     return [request for request in found if request.id in closed]
 
 
+@repeat_on_deadlock
 def cancel(request_ids: Sequence[int]) -> set[int]:
     """Cancel those of the requests that are still pending; one transaction; returns their ids."""
     with change():
         return _cancel_all(request_ids)
 
 
+@repeat_on_deadlock
 def finish(node_to: StorageNode, arrived: Sequence[Arrived]) -> Finished:
     """Record verified copies, complete their requests, do the auto-actions; one transaction.
 
@@ -209,6 +214,7 @@ def finish(node_to: StorageNode, arrived: Sequence[Arrived]) -> Finished:
     return Finished(frozenset(item.request_id for item in good), completed)
 
 
+@repeat_on_deadlock
 def suspect_sources(requests: Sequence[Request]) -> None:
     """Mark the source copies suspect, where they are present (W-14); one transaction."""
     with change():
@@ -223,6 +229,7 @@ def suspect_sources(requests: Sequence[Request]) -> None:
         doorbell.ring_nodes(request.node_from_id for request in requests)
 
 
+@repeat_on_deadlock
 def record_attempts(attempts: Sequence[Attempt]) -> None:
     """Keep what came of attempts, for back-off and explanations; one transaction."""
     if not attempts or not doorbell.available():
@@ -391,9 +398,8 @@ def _store_copies(
         ArchiveFileCopy.insert_many(chunk).execute()
     sizes = {existing[i.file_id].id: i.size_b for i in arrived if i.file_id in existing}
     for ids in chunks(sizes, 100):
-        ArchiveFileCopy.update(size_b=by_id({i: sizes[i] for i in ids}), **present).where(
-            ArchiveFileCopy.id << ids
-        ).execute()
+        size_b = by_id(ArchiveFileCopy.size_b, {i: sizes[i] for i in ids})
+        ArchiveFileCopy.update(size_b=size_b, **present).where(ArchiveFileCopy.id << ids).execute()
 
 
 def _complete(arrived: Sequence[Arrived]) -> frozenset[int]:

@@ -51,6 +51,8 @@ def delete_job(task: Task, io: DefaultNodeIO, copy_ids: Sequence[int]) -> None:
             logging.WARNING if level == logging.INFO else level,
             f"Too few archive copies ({protecting}) to delete {copy.file.path} on {io.node.name}.",
         )
+    if claim.refused and level == logging.DEBUG:
+        log.info(f"{len(claim.refused)} copies on {io.node.name} stay: too few archive copies.")
     tally = Tally(log, "Deleted", quiet=level == logging.INFO)
     for start in range(0, len(claim.taken), RECORD_FILES):
         _delete_portion(io, claim.taken[start : start + RECORD_FILES], tally, level)
