@@ -23,7 +23,7 @@ MAN = ROOT / "man"
 
 _EXIT_STATUS = """\
 0 for success, also if there was nothing to do; 1 for an error, in one line on standard error; \
-2 if the command line is wrong. A command that ends with another status than 0 has changed nothing.\
+2 if the command line is wrong. After 2, and after 1 with an error, nothing has been changed.\
 """
 
 _WITH_WAIT = " With --wait: 3 if some of the work failed, 4 if it was not done in time."

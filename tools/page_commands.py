@@ -21,7 +21,8 @@ _HEAD = """\
 after its arguments, and `--` ends them.
 
 Exit status: 0 success, also if there was nothing to do; 1 an error, in one line on standard error;
-2 the command line is wrong. A command that ends with another status than 0 has changed nothing.
+2 the command line is wrong. After 2, and after 1 with an error, nothing has been changed. With
+`--wait`, 3 says that some of the work failed, 4 that it was not done in time.
 """
 
 

@@ -335,11 +335,13 @@ def test_json_is_an_object_per_line(demo: Any, run: Any) -> None:
         {"file": "2025/02/21/meta.txt"},
     ]
     detailed = run("file", "list", "--json", "--details").stdout.splitlines()
-    assert json.loads(detailed[1]) == {
+    first = json.loads(detailed[1])
+    first["registered"] = first["registered"].replace(".123456", "")  # MySQL keeps no fractions
+    assert first == {
         "file": "2025/02/21/meta.txt",
         "size_b": 52,
         "md5sum": "4f2a66c1ff5eb90a5013522d53ea2e91",
-        "registered": "2025-02-21T23:07:08.123456Z",
+        "registered": "2025-02-21T23:07:08Z",
     }
 
 

@@ -25,6 +25,7 @@ def test_verify(make: Any, run: Any, before: str) -> None:
     """Nothing but `has_file` of that copy changes, and the daemon is woken."""
     node, other = make.node("n"), make.node("other", host="there")
     made = make.copy("a/f", node, *before, ready=True, size_b=4096)
+    made = ArchiveFileCopy.get_by_id(made.id)
     make.copy("a/f", other)
     result = run("file", "verify", "a/f", "n")
     assert result.code == 0

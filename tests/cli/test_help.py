@@ -45,7 +45,7 @@ def lines(example: str) -> list[str]:
 def test_help_is_readable_at_80_columns(path: str) -> None:
     text = EVERYTHING[path].get_help()
     assert max(map(len, text.splitlines())) <= 80
-    assert text.isprintable() or "\t" not in text
+    assert "\t" not in text
 
 
 def test_each_command_has_an_example() -> None:

@@ -207,7 +207,7 @@ def test_texts_load_nothing_heavy() -> None:
     """Texts about the program need neither the database nor the configuration."""
     code = (
         "import sys; from alpenhorn.cli.main import run\n"
-        "for args in (['--version'], ['--help-config']): run(args)\n"
+        "for args in (['--version'], ['--help-config'], ['completion', 'zsh']): run(args)\n"
         "print(sorted({'peewee', 'yaml', 'tabulate', 'rich', 'watchdog'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

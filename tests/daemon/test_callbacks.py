@@ -159,6 +159,7 @@ class TestAfterwards:
         daemon.work()
         assert len(callback.calls) == 3
 
+    @pytest.mark.sqlite
     def test_it_finds_the_rows_through_any_connection(self, daemon: Any, use: Any) -> None:
         """The import is committed before the callback is called."""
         import sqlite3

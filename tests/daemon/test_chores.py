@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -243,6 +244,21 @@ class TestDeletions:
         assert daemon.queue.qsize == 0
 
 
+def test_an_empty_directory_that_a_kill_left_goes_with_the_next_deletion(
+    daemon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kill came between the last file of a directory and the end of the claim."""
+    row = daemon.node()
+    daemon.make.copy("2025/02/21/1324.dat", row, has="M", wants="N")
+    for archive in ("a1", "a2"):
+        node = daemon.make.node(archive, storage_type="A", host="elsewhere")
+        daemon.make.copy("2025/02/21/1324.dat", node)
+    daemon.write("2025/02/21/1324.dat").unlink()
+    daemon.settle()
+    assert not (Path(row.root) / "2025").exists()
+    assert daemon.make.states(row) == {"2025/02/21/1324.dat": "NN"}
+
+
 class TestPulls:
     @pytest.fixture
     def source(self, daemon: Any) -> Any:
@@ -384,7 +400,6 @@ class TestPulls:
         assert db.ArchiveFileCopyRequest.get_by_id(request.id).cancelled
         assert not daemon.lines("Beginning task AFCR")
 
-    @pytest.mark.xfail(strict=True, reason="staging of an attempt that was cut differently stays")
     def test_the_staging_of_an_earlier_attempt_goes_when_its_request_is_done(
         self, daemon: Any, source: Any
     ) -> None:

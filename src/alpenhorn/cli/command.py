@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from alpenhorn import bootstrap
 from alpenhorn.cli.names import complete_names
 from alpenhorn.cli.settings import Settings
-from alpenhorn.cli.usage import UsageCommand
+from alpenhorn.cli.usage import ExampleCommand
 from alpenhorn.common import config
 from alpenhorn.db.queries.failures import reported
 
@@ -23,24 +23,6 @@ if TYPE_CHECKING:
 
 Rule = Callable[[click.Context], None]
 """A condition on the options given together; raises `click.UsageError`."""
-
-
-class ExampleCommand(UsageCommand):
-    """A command whose help text ends with an example."""
-
-    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.example = example
-        for param in self.params:
-            complete_names(param)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example as it is to be typed."""
-        if self.example:
-            with formatter.section("Example"):
-                for line in self.example.splitlines():
-                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
-        super().format_epilog(ctx, formatter)
 
 
 class IndexCommand(ExampleCommand):
@@ -58,6 +40,8 @@ class IndexCommand(ExampleCommand):
         self.rules = rules
         self.columns = columns
         self.check_schema = check_schema
+        for param in self.params:
+            complete_names(param)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the columns that the command prints, with their keys in JSON."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from alpenhorn.cli.command import ExampleCommand
+from alpenhorn.cli.usage import ExampleCommand
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -8,8 +8,8 @@ Commands must not outlive a daemon that was killed with -9, or two rsyncs would 
 Linux offers PR_SET_PDEATHSIG for that, but it has to be set in the child (`preexec_fn` is not safe
 in a program with threads), fires when the *thread* that forked ends, and reaches only the child
 itself. We use a guard instead: a tiny shell process that is told each group's id through a pipe and
-kills what is left when the pipe ends, whatever ended us. It runs before the command does and is told
-of it right after the start: only a kill -9 between these two calls leaves the command alone.
+kills what is left when the pipe ends, whatever ended us. It runs before the command does and is
+told of it right after the start: only a kill -9 between these two calls leaves the command alone.
 """
 
 from __future__ import annotations

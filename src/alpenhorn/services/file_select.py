@@ -45,7 +45,7 @@ class FileList:
 
     def paths(self) -> Iterator[Row]:
         """Yield ``{"file": path}``."""
-        return ({"file": f"{acq}/{name}"} for acq, name in file_select.paths(self.selection))
+        return ({"file": path} for path in file_select.paths(self.selection))
 
     def details(self) -> Iterator[Row]:
         """Yield path, size, MD5 and time of registration; at `place` also the state there."""

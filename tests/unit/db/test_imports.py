@@ -197,3 +197,15 @@ def test_registered_names_are_those_with_file_rows(make):
     make.file("a/b/f")
     names = [("a/b", "f"), ("a", "b/f"), ("a/b", "g"), ("none", "f")]
     assert imports.registered(names) == {("a/b", "f")}
+
+
+def test_racing_importers_of_a_new_acquisition_create_it_once(node, together):
+    """Each acquisition and file is new to exactly one of them, whose callback hears of it."""
+
+    def importer(number):
+        names = ["shared/f", f"shared/{number}"]
+        return lambda: imports.register(node, [found(name) for name in names], create=True)
+
+    results = [r for done in together(*map(importer, range(3))) for r in done]
+    assert sum(r.new_acq is not None for r in results) == 1
+    assert sorted(r.new_file.name for r in results if r.new_file) == ["0", "1", "2", "f"]

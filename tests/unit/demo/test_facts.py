@@ -14,6 +14,8 @@ from alpenhorn.demo import facts
 from alpenhorn.demo.site import Site
 from alpenhorn.demo.steps import Holds
 
+pytestmark = pytest.mark.sqlite  # its configuration names an SQLite file
+
 PATH = "2025/02/21/meta.txt"
 
 

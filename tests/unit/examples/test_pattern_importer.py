@@ -22,6 +22,8 @@ from alpenhorn.db.queries import imports
 from alpenhorn.extensions import loader
 from pattern_importer import AcqData, AcqType, FileData, FileType, demo_init, detect
 
+pytestmark = pytest.mark.sqlite  # its configuration names an SQLite file
+
 EXAMPLES = Path(pattern_importer.__file__).parent
 ACQ = "2025/02/21"
 NODE: Any = None  # the example does not look at it

@@ -169,8 +169,9 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, make: Any, index: Any) -> Site:
-    index.execute_sql("PRAGMA synchronous=OFF")  # no test pulls the plug
+def site(tmp_path: Path, make: Any, index: Any, index_kind: str) -> Site:
+    if index_kind == "sqlite":
+        index.execute_sql("PRAGMA synchronous=OFF")  # no test pulls the plug
     return Site(tmp_path, make)
 
 
@@ -181,8 +182,8 @@ def daemon_config(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.fixture
-def statements(index: Any) -> Callable[..., Any]:
-    """``with statements() as seen:`` collects the SQL, transactions' ends included."""
+def statements(index: Any, index_path: Path) -> Callable[..., Any]:
+    """``with statements() as seen:`` collects the SQL, transactions' ends included; SQLite only."""
 
     @contextmanager
     def collect() -> Iterator[list[str]]:

@@ -68,11 +68,24 @@ def test_a_stale_staging_directory_goes(
     ]
 
 
-def test_partial_data_of_a_pending_request_are_kept(site: Any, io: Any, source: Any) -> None:
+def test_partial_data_of_a_big_file_are_kept_while_it_is_asked_for(
+    site: Any, io: Any, source: Any
+) -> None:
+    site.make.file("acq/f", size_b=2**40)
     request = site.make.request("acq/f", source.node, "n")
     site.write(io, f".alpenhorn-{request.id}/acq/f", b"partial")
     tidy(site, io)
     assert site.read(io, f".alpenhorn-{request.id}/acq/f") == b"partial"
+
+
+def test_the_staging_of_small_files_goes_also_if_they_are_asked_for(
+    site: Any, io: Any, source: Any
+) -> None:
+    """Batches are cut anew: nobody would find it again."""
+    request = site.make.request("acq/f", source.node, "n")
+    site.write(io, f".alpenhorn-{request.id}/acq/f", b"partial")
+    tidy(site, io)
+    assert [p.name for p in Path(io.node.root).iterdir()] == ["ALPENHORN_NODE"]
 
 
 def test_an_empty_staging_directory_of_a_pending_request_goes_silently(

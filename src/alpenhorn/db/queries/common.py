@@ -57,7 +57,7 @@ def lock_new_acquisitions() -> None:
     Locks the row of the index itself. Taken before all other locks.
     """
     if not is_sqlite():
-        query = DataIndexVersion.select(DataIndexVersion.id)
+        query = DataIndexVersion.select(DataIndexVersion.version)
         list(query.where(DataIndexVersion.component == "alpenhorn").for_update().tuples())
 
 

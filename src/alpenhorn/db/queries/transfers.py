@@ -267,9 +267,13 @@ def to_make_ready(node: StorageNode, limit: int) -> list[Request]:
     return list(query)
 
 
-def pending_among(request_ids: Sequence[int]) -> set[int]:
-    """Return those of the requests that are still pending."""
-    query = Request.select(Request.id).where(*_is_pending())
+def pending_larger_than(size_b: int, request_ids: Sequence[int]) -> set[int]:
+    """Return those of the requests that are pending and whose files have more bytes than that."""
+    query = (
+        Request.select(Request.id)
+        .join(ArchiveFile)
+        .where(*_is_pending(), ArchiveFile.size_b > size_b)
+    )
     return {row for (row,) in by_ids(tuples(query), Request.id, request_ids)}
 
 

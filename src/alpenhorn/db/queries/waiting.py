@@ -25,7 +25,7 @@ from alpenhorn.db.operations import DaemonLease, TransferAttempt
 from alpenhorn.db.queries import doorbell
 from alpenhorn.db.queries.bulk import rows_of
 from alpenhorn.db.queries.common import tuples
-from alpenhorn.db.queries.deletion import ARCHIVE_COPIES_NEEDED, _is_source, _protecting
+from alpenhorn.db.queries.deletion import ARCHIVE_COPIES_NEEDED, _protecting
 from alpenhorn.db.queries.filters import FileFilter, present_in
 from alpenhorn.db.storage import StorageNode
 
@@ -178,7 +178,7 @@ class Shelf:
         """Say why released copies are not removed; the most frequent reasons first."""
         too_few = _protecting() < ARCHIVE_COPIES_NEEDED
         cases = [
-            (_is_source(), Why.TO_BE_SENT.value),
+            (_is_requested(from_here=True), Why.TO_BE_SENT.value),
             (too_few & _is_requested(), Why.ARCHIVE_COPIES_COMING.value),
             (too_few, Why.TOO_FEW_ARCHIVE_COPIES.value),
         ]
@@ -298,12 +298,20 @@ def _last_attempt() -> Any:
     return model.id == latest
 
 
-def _is_requested() -> Any:
-    """Condition: some pending request will bring the copy's file to another place."""
+def _is_requested(from_here: bool = False) -> Any:
+    """Condition: a pending request will bring the copy's file to another place.
+
+    Flags and node are tested so that no index serves: otherwise SQLite takes the index of a node's
+    requests instead of that of the file's, and reads all of them for each copy.
+
+    Args:
+        from_here: whether this copy is to be the source.
+    """
     request = Request.alias()
+    ends = [request.node_from + 0 == ArchiveFileCopy.node] if from_here else []
     return pw.fn.EXISTS(
         request.select(pw.SQL("1")).where(
-            request.file == ArchiveFileCopy.file, ~request.completed, ~request.cancelled
+            request.file == ArchiveFileCopy.file, *ends, ~request.completed, ~request.cancelled
         )
     )
 
@@ -319,9 +327,11 @@ def _sums(rows: Any, key: Any) -> list[tuple[Any, Sums]]:
 
 def _reasons(rows: Any, *columns: Any) -> list[Reason]:
     count = pw.fn.COUNT(pw.SQL("*"))
-    query = rows_of(count, *columns, source=rows).where(columns[0] != Why.TURN.value)
-    found = query.group_by(*columns).order_by(count.desc(), *columns).limit(_MOST_REASONS)
-    return [_reason(*row) for row in found]
+    query = rows_of(count, *columns, source=rows).group_by(*columns)
+    found = query.order_by(count.desc(), *columns).limit(_MOST_REASONS + 1)
+    # Not sorted out in the database, which would work the reasons out once more for that.
+    reasons = [_reason(*row) for row in found]
+    return [reason for reason in reasons if reason.why is not Why.TURN][:_MOST_REASONS]
 
 
 def _reason(count: int, why: int, *rest: str | None) -> Reason:

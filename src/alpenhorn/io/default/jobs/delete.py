@@ -66,6 +66,9 @@ def _delete_portion(
     failed: list[deletion.Claimed] = []
     for item in claimed:
         (gone if _unlink(io, item.copy, level) else failed).append(item)
+    # Before the claims end: after a kill, the next pass deletes again and prunes too.
+    for item in gone:
+        _prune(io, str(item.copy.file.path), level)
     if gone:
         deletion.removed([item.copy.id for item in gone])
     if failed:
@@ -73,7 +76,6 @@ def _delete_portion(
     for item in gone:
         tally.add(item.copy.file.size_b)
         events.emit(events.FileDeleted(io.node.name, item.copy.file.size_b or 0))
-        _prune(io, str(item.copy.file.path), level)
 
 
 def _unlink(io: DefaultNodeIO, copy: ArchiveFileCopy, level: int) -> bool:

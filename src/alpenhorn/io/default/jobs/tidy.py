@@ -1,7 +1,7 @@
 """Tidy-up: remove what a killed daemon, ours or an older one, left behind (daemon.md §14).
 
 The task is exclusive in the node's FIFO, so no pull of this node is running: staging directories
-belong to nobody, except those of pending requests, whose partial data are kept for resumption.
+belong to nobody, except those of big files, whose partial data are kept for resumption.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alpenhorn.common import config
 from alpenhorn.db.queries import transfers
 from alpenhorn.io.default.tree import STAGING_PREFIX
 from alpenhorn.scheduler import Task
@@ -57,14 +58,16 @@ def _remove_staging(io: DefaultNodeIO) -> None:
         for path in Path(io.tree.root).glob(f"{STAGING_PREFIX}*")
         if (found := _STAGING.fullmatch(path.name))
     }
-    pending = transfers.pending_among(list(directories))
+    # Batches are cut anew, so only a big file, which travels alone, finds its directory again.
+    large = config.value("daemon.single_file_bytes")
+    resumable = transfers.pending_larger_than(large, list(directories))
     for request_id, path in directories.items():
-        if request_id in pending and _holds_files(path):
+        if request_id in resumable and _holds_files(path):
             continue
+        stale = _holds_files(path)
         shutil.rmtree(path, ignore_errors=True)
-        if _holds_files(path) or request_id in pending:
-            continue
-        log.warning(f"Removed stale transfer directory {path} on {io.node.name}.")
+        if stale and not path.exists():
+            log.warning(f"Removed stale transfer directory {path} on {io.node.name}.")
 
 
 def _holds_files(path: Path) -> bool:
