@@ -1,11 +1,21 @@
-"""For all tests: reports of tests with hostile names reach the process that prints them."""
+"""For all tests: hostile names do not break reports, and Ctrl-C works in the programs they start."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Undo that SIGINT is ignored: a shell does so to its background jobs, and children inherit it.
+
+    What is caught here is back at its default in the programs that tests start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -187,9 +187,7 @@ def main() -> None:
         build(original, options.scale)
         print(f"Index built in {time.perf_counter() - began:.1f} s, scale {options.scale:g}.")
         print(f"Load: {load()}")
-        print(
-            f"{'program':10}{'command':28}{'s':>8}{'cpu s':>8}{'first':>8}{'MB':>8}{'lines':>8}  target"
-        )
+        print(f"{'program':10}{'command':28}{'s':>8}{'cpu s':>8}{'first':>8}{'MB':>8}{'lines':>8}")
         print(line("python", "import click", best([sys.executable, "-c", "import click"], {}, 3)))
         for name, program in programs.items():
             index = Path(directory) / f"{name}.db"

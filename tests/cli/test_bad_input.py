@@ -264,6 +264,12 @@ def program(conf: Path, *args: str) -> list[str]:
     return [sys.executable, "-m", "alpenhorn", "--test-isolation", "--conf", str(conf), *args]
 
 
+def sleeps(pid: int) -> bool:
+    """Tell whether a process waits for something, here for an answer."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_interrupt_at_the_prompt(places: None, conf: Path, dump: Any) -> None:
     before = dump()
     with subprocess.Popen(
@@ -278,6 +284,8 @@ def test_interrupt_at_the_prompt(places: None, conf: Path, dump: Any) -> None:
             byte = process.stdout.read(1)
             assert byte, process.stderr.read()
             shown += byte
+        while not sleeps(process.pid):
+            os.sched_yield()
         process.send_signal(signal.SIGINT)
         assert process.stderr.read().split() == [b"Aborted!"]
         assert process.wait(timeout=60) == 1
@@ -286,12 +294,13 @@ def test_interrupt_at_the_prompt(places: None, conf: Path, dump: Any) -> None:
 
 @pytest.mark.parametrize("command", [("file", "list"), ("acq", "files", "2025"), ("acq", "list")])
 def test_a_pipe_that_is_closed_ends_a_list_quietly(
-    make: Any, conf: Path, command: tuple[str, ...]
+    make: Any, index: Any, conf: Path, command: tuple[str, ...]
 ) -> None:
     """As in ``alpenhorn file list | head -1``."""
-    for number in range(1500):
-        make.file(f"2025/{number:04d}_{'x' * 60}")
-        make.file(f"{number:04d}_{'x' * 50}/f")
+    with index.atomic():
+        for number in range(1500):
+            make.file(f"2025/{number:04d}_{'x' * 60}")
+            make.file(f"{number:04d}_{'x' * 50}/f")
     with subprocess.Popen(
         program(conf, *command), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -143,7 +143,9 @@ def test_a_request_cancelled_since_the_file_is_there_is_done(
         cancel(make, "a/1")()
 
     meanwhile.steps = [by_another_way, arrive(make, dest, "a/2")]
-    assert run(*SYNC).code == 0
+    result = run(*SYNC)
+    assert "Done: 2 of 2 files" in result.stdout
+    assert result.code == 0
 
 
 def test_what_ended_before_counts_neither_as_done_nor_as_failed(
@@ -272,6 +274,15 @@ def test_what_is_still_corrupt_after_the_check_has_failed(
     meanwhile.steps = [becomes(source, "X", file=make.file("a/1")), becomes(source, "X")]
     result = run("node", "verify", "src", "--corrupt", "--force", "--wait", "--json")
     assert (result.code, result.json["failed"], result.json["done"]) == (3, 2, 0)
+
+
+def test_a_released_copy_is_not_verified_and_so_not_done(
+    make: Any, run: Any, meanwhile: Meanwhile, source: Any
+) -> None:
+    becomes(source, "Y", "N")()
+    result = run("file", "verify", "a/1", "src", "--wait")
+    assert result.code == 3
+    assert "Not waiting: the copy is released" in result.stdout
 
 
 @pytest.mark.parametrize("active", [True, False])

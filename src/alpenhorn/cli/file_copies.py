@@ -78,4 +78,7 @@ def verify(file: str, node: str, wait: bool) -> waiting.Asked:
         echo(f"Verification of {what} is already scheduled.")
     else:
         echo(f"Requesting verification of {_WORDS.get(before, '')}{what}.")
+    if work is not None and not work.tally().total:
+        echo("Not waiting: the copy is released for removal, and is not verified.")
+        return waiting.NOT_DONE
     return work

@@ -78,8 +78,8 @@ def _request_missing(node: StorageNode, group_id: int, file_ids: Iterable[int]) 
     pending = ArchiveFileCopyRequest.select(ArchiveFileCopyRequest.file).where(
         ArchiveFileCopyRequest.group_to == group_id,
         ArchiveFileCopyRequest.node_from == node,
-        ArchiveFileCopyRequest.completed == False,  # noqa: E712
-        ArchiveFileCopyRequest.cancelled == False,  # noqa: E712
+        ~ArchiveFileCopyRequest.completed,  # by the index of the file: see `deletion`
+        ~ArchiveFileCopyRequest.cancelled,
     )
     ids = list(file_ids)
     missing = ArchiveFile.select(ArchiveFile.id).where(

@@ -74,7 +74,7 @@ def deletable(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
     """
     released = list(
         _candidates(node)
-        .where(ArchiveFileCopy.wants_file == WantsFile.RELEASED, _protecting() >= _needed())
+        .where(ArchiveFileCopy.wants_file == WantsFile.RELEASED, protecting() >= _needed())
         .order_by(ArchiveFileCopy.id)
         .limit(limit)
     )
@@ -83,7 +83,7 @@ def deletable(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
         return released
     marked = (
         _candidates(node)
-        .where(ArchiveFileCopy.wants_file == WantsFile.REMOVABLE, _protecting() >= _needed())
+        .where(ArchiveFileCopy.wants_file == WantsFile.REMOVABLE, protecting() >= _needed())
         .order_by(ArchiveFileCopy.last_update, ArchiveFileCopy.id)
         .limit(limit - len(released))
     )
@@ -103,7 +103,7 @@ def waiting(node: StorageNode, few: int) -> Waiting:
         few: up to this many are listed one by one.
     """
     blocked = _candidates(node).where(
-        ArchiveFileCopy.wants_file == WantsFile.RELEASED, _protecting() < _needed()
+        ArchiveFileCopy.wants_file == WantsFile.RELEASED, protecting() < _needed()
     )
     released = ArchiveFileCopy.select().where(
         ArchiveFileCopy.node == node,
@@ -116,7 +116,7 @@ def waiting(node: StorageNode, few: int) -> Waiting:
     rows: tuple[tuple[int, int], ...] = ()
     if 0 < count <= few:
         query = blocked.order_by(ArchiveFileCopy.id)
-        query = query.select(ArchiveFileCopy.id, _protecting().alias("protecting"))
+        query = query.select(ArchiveFileCopy.id, protecting().alias("protecting"))
         rows = tuple(query.tuples())
     return Waiting(count, rows, released.where(_is_source()).count())
 
@@ -233,13 +233,14 @@ def _is_source() -> Any:
         request.select(pw.SQL("1")).where(
             request.file == ArchiveFileCopy.file,
             request.node_from == ArchiveFileCopy.node,
-            request.completed == False,  # noqa: E712
-            request.cancelled == False,  # noqa: E712
+            # Not "== False": SQLite would then prefer an index that holds all pending requests.
+            ~request.completed,
+            ~request.cancelled,
         )
     )
 
 
-def _protecting() -> Any:
+def protecting() -> Any:
     """Expression: number of copies that protect the file of the current row."""
     other, holder = ArchiveFileCopy.alias(), StorageNode.alias()
     return (
@@ -284,8 +285,8 @@ def _distinct_stores(
 def _pending_sources(node_id: int, file_ids: Sequence[int]) -> set[int]:
     query = ArchiveFileCopyRequest.select(ArchiveFileCopyRequest.file).where(
         ArchiveFileCopyRequest.node_from == node_id,
-        ArchiveFileCopyRequest.completed == False,  # noqa: E712
-        ArchiveFileCopyRequest.cancelled == False,  # noqa: E712
+        ~ArchiveFileCopyRequest.completed,  # as in `_is_source`
+        ~ArchiveFileCopyRequest.cancelled,
     )
     rows = by_ids(query.tuples(), ArchiveFileCopyRequest.file, file_ids)
     return {file_id for (file_id,) in rows}

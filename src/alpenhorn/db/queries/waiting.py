@@ -25,7 +25,7 @@ from alpenhorn.db.operations import DaemonLease, TransferAttempt
 from alpenhorn.db.queries import doorbell
 from alpenhorn.db.queries.bulk import rows_of
 from alpenhorn.db.queries.common import tuples
-from alpenhorn.db.queries.deletion import ARCHIVE_COPIES_NEEDED, _protecting
+from alpenhorn.db.queries.deletion import ARCHIVE_COPIES_NEEDED, protecting
 from alpenhorn.db.queries.filters import FileFilter, present_in
 from alpenhorn.db.storage import StorageNode
 
@@ -176,7 +176,7 @@ class Shelf:
 
     def clean_reasons(self) -> list[Reason]:
         """Say why released copies are not removed; the most frequent reasons first."""
-        too_few = _protecting() < ARCHIVE_COPIES_NEEDED
+        too_few = protecting() < ARCHIVE_COPIES_NEEDED
         cases = [
             (_is_requested(from_here=True), Why.TO_BE_SENT.value),
             (too_few & _is_requested(), Why.ARCHIVE_COPIES_COMING.value),
