@@ -1,4 +1,4 @@
-"""For all tests: hostile names do not break reports, and Ctrl-C works in the programs they start."""
+"""For all tests: hostile names do not break reports; Ctrl-C works in programs that they start."""
 
 from __future__ import annotations
 

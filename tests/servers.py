@@ -155,11 +155,20 @@ class Server:
             command, capture_output=True, cwd=self.directory, check=False, **self._as_user
         )
         if done.returncode:
-            last = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-1:]
-            raise RuntimeError(f"{self.name} cannot make its data directory: {last}")
+            lines = (done.stdout + done.stderr).decode(errors="replace").splitlines()
+            errors = [line for line in lines if "ERROR" in line] or lines[-3:]
+            raise RuntimeError(f"{self.name} cannot make its data directory: {' '.join(errors)}")
 
     def _last_words(self) -> str:
         return " ".join(self.log.read_text(errors="replace").splitlines()[-3:])
+
+
+# Little memory, and none of the machine's few slots for asynchronous I/O: several may run at once.
+_MARIADB_FRUGAL = (
+    "--innodb-buffer-pool-size=32M",
+    "--innodb-log-file-size=8M",
+    "--innodb-use-native-aio=0",
+)
 
 
 class MariaDB(Server):
@@ -184,6 +193,7 @@ class MariaDB(Server):
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--skip-name-resolve",
+            *_MARIADB_FRUGAL,
         ]
 
     def serve(self) -> list[str]:
@@ -200,8 +210,7 @@ class MariaDB(Server):
             "--innodb-flush-log-at-trx-commit=0",
             "--innodb-flush-method=nosync",
             "--innodb-doublewrite=0",
-            "--innodb-buffer-pool-size=32M",
-            "--innodb-log-file-size=8M",
+            *_MARIADB_FRUGAL,
             "--lock-wait-timeout=30",
             "--max-connections=100",
         ]

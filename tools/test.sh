@@ -26,7 +26,8 @@ run() {
 
 servers=$(tools/need_servers.sh)
 run "end to end, one at a time" -m e2e
-[ -z "$servers" ] || run "index on $servers" -n 2 -m "not e2e" --index "$servers"
+[ -z "$servers" ] || run "the index on $servers" -n 2 -m "not e2e" --index "$servers" \
+    tests/unit/db tests/unit/services
 run "all others" -n 2 -m "not e2e"
 
 echo
