@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Run all tests. What can run side by side runs so, first on SQLite, then what needs an index again
-# on the database servers that are here; the end-to-end tests run one at a time, since they start
-# many programs and measure time. Ends with pytest's closing line of each run.
+# Run all tests: end to end (real daemons, each file of tests in one process), then the rooms that
+# hold the SQL on the database servers that are here, then all others on SQLite. Ends with pytest's
+# closing line of each run.
 #
 #   tools/test.sh DIRECTORY-OF-PROGRAMS
 set -uo pipefail
@@ -25,7 +25,7 @@ run() {
 }
 
 servers=$(tools/need_servers.sh)
-run "end to end, one at a time" -m e2e
+run "end to end" -n 2 --dist loadfile -m e2e
 [ -z "$servers" ] || run "the index on $servers" -n 2 -m "not e2e" --index "$servers" \
     tests/unit/db tests/unit/services
 run "all others" -n 2 -m "not e2e"

@@ -23,6 +23,8 @@ from alpenhorn.scheduler import FairMultiFIFOQueue
 
 log = logging.getLogger(__name__)
 
+_WATCHDOG_LOG = "watchdog.observers.inotify"
+
 _observers: dict[Any, Any] = {}
 """One observer per class."""
 
@@ -119,9 +121,15 @@ def _start(node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:
     queue_scan(node, queue, ".", register=True, request=None)
 
 
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    """Leave out what watchdog calls an error when a watch is removed: its thread's last look."""
+    return "called when the thread is inactive" not in record.getMessage()
+
+
 def _observer(kind: Any) -> Any:
     observer = _observers.get(kind)
     if observer is None or not observer.is_alive():
+        logging.getLogger(_WATCHDOG_LOG).addFilter(_is_no_farewell)
         observer = kind(timeout=config.value("daemon.auto_import_interval"))
         observer.start()
         _observers[kind] = observer
