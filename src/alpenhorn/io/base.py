@@ -94,8 +94,6 @@ class BaseNodeIO:
     """A class compatible with watchdog's observers; None: the tree cannot be watched."""
     stages: ClassVar[bool] = False
     """Must files be made ready before they can be read (`ready_pull`)?"""
-    seekable_root: ClassVar[bool] = False
-    """Is `node.root` a directory below which files lie under their paths?"""
 
     _FORMS: ClassVar[Mapping[str, str]] = {
         "check": "check_many",

@@ -43,7 +43,6 @@ class DefaultNodeIO(BaseNodeIO):
 
     remote_class = DefaultNodeRemote
     observer = Observer
-    seekable_root = True
     reserve_factor: ClassVar[int] = 2
 
     def __init__(
