@@ -36,11 +36,14 @@ class ArchiveFileCopy(base_model):
     last_update = pw.DateTimeField(default=utcnow)
 
     class Meta:
-        """One row per pair; the second index serves each pass of a daemon (W-20)."""
+        """One row per pair; the second index serves each pass of a daemon (W-20).
+
+        It ends with the file, so that questions about many copies need not look at their rows.
+        """
 
         indexes = (
             (("file", "node"), True),
-            (("node", "has_file", "wants_file"), False),
+            (("node", "has_file", "wants_file", "file"), False),
         )
 
     @property

@@ -147,7 +147,7 @@ def test_db_init_adds_our_tables_and_indexes_and_leaves_the_nine_alone(public):
     assert {name: ddl for name, ddl in after.items() if name in before} == before
     assert schema.operations_available()
     columns = {tuple(each.columns) for each in public.get_indexes("archivefilecopy")}
-    assert ("node_id", "has_file", "wants_file") in columns
+    assert ("node_id", "has_file", "wants_file", "file_id") in columns
     assert ("host", "active") in {tuple(i.columns) for i in public.get_indexes("storagenode")}
     assert schema.initialise() is InitOutcome.ALREADY_THERE
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from alpenhorn.cli.main import run
-from alpenhorn.demo import command
+from alpenhorn.demo import performance
 from alpenhorn.demo.steps import InShell, OnHost, Section, StartDaemon, Step
 
 DB_INIT = Step(
@@ -30,7 +30,7 @@ def temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def script(monkeypatch: pytest.MonkeyPatch, *steps: Step) -> None:
-    monkeypatch.setattr(command, "SECTIONS", (Section("Chapter", steps),))
+    monkeypatch.setattr(performance, "SECTIONS", (Section("Chapter", steps),))
 
 
 Capture = pytest.CaptureFixture[str]
