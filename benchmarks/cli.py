@@ -3,6 +3,8 @@
     python benchmarks/cli.py                    a million copies
     python benchmarks/cli.py --scale 0.01       a hundredth of that, for a first try
     python benchmarks/cli.py --peer PATH        the public program beside it, from its executable
+    python benchmarks/cli.py --ours PATH        ours from another environment, such as one without
+                                                drivers, which peewee loads where they are
 
 The index is a SQLite file in a temporary directory: 500,000 files in 500 acquisitions, and a copy
 of each on two nodes. On node `n2`, 200,000 copies were removed, so that as many can be synced from
@@ -75,7 +77,11 @@ def measure(command: Sequence[str], environment: dict[str, str]) -> Measurement:
     """Run a command, its output into a pipe that is read at once."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**os.environ, **environment}
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **environment},
     )
     assert process.stdout
     first, lines, last = float("nan"), 0, b""
@@ -176,9 +182,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scale", type=float, default=1.0, help="size of the index, 1: a million")
     parser.add_argument("--peer", metavar="PATH", help="executable of the public program")
+    parser.add_argument("--ours", metavar="PATH", help="our executable; default: this environment")
     parser.add_argument("--only", default="", metavar="TEXT", help="commands whose name has TEXT")
     options = parser.parse_args()
-    programs: dict[str, Sequence[str]] = {"alpenhorn": OURS}
+    programs: dict[str, Sequence[str]] = {"alpenhorn": (options.ours,) if options.ours else OURS}
     if options.peer:
         programs["peer"] = (options.peer,)
     with tempfile.TemporaryDirectory() as directory:
