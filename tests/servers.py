@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import peewee as pw
 from playhouse import db_url
@@ -91,12 +91,16 @@ class Server:
         if not self.data.exists():
             self._run(self.make_data())
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self.serve(), stdout=log, stderr=log, **self._as_user)
+            self._process = self.launch(log)
         deadline = time.monotonic() + PATIENCE_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} does not start: {self._last_words()}")
             time.sleep(0.05)
+
+    def launch(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start the server's process."""
+        return subprocess.Popen(self.serve(), stdout=log, stderr=log, **self._as_user)
 
     def stop(self) -> None:
         """End the server; its data stay."""

@@ -68,6 +68,7 @@ _CONF_HEAD = """\
 _SAMPLES = {
     "base.hostname": "archive1",
     "database.url": "sqlite:////var/lib/alpenhorn/index.db",
+    "database.password_file": "/etc/alpenhorn/password",
     "extensions": "[pattern_importer]",
     "daemon.host": "archive1",
     "daemon.prom_client_port": "8080",

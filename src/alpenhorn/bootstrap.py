@@ -1,7 +1,8 @@
 """Start-up, the same for the daemon, the command line, and programs that embed alpenhorn.
 
 The order is fixed (spec: data-index.md §5.1): logging, configuration, extension modules, database
-extension, connection, schema check, other extensions.
+extension, connection, schema check, other extensions. `alpenhorn.services.doctor.examine` takes
+these steps too, but goes on where this ends with an error.
 """
 
 from __future__ import annotations

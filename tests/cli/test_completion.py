@@ -60,6 +60,8 @@ def places(make: Any) -> None:
     [
         (["no"], ["node"]),
         (["comp"], ["completion"]),
+        (["doc"], ["doctor"]),
+        (["doctor", "--no"], ["--no-routes", "--node"]),
         (["completion", ""], ["bash", "fish", "zsh"]),
         (["node", "st"], ["stats"]),
         (["node", "stats", "--ex"], ["--extra-stats"]),
@@ -76,6 +78,7 @@ def test_words_of_the_program(complete: Complete, words: list[str], offered: lis
     [
         (["node", "show", "al"], ["alpha", "alps"]),
         (["node", "show", "A"], ["Alarm"]),
+        (["doctor", "--node", "alp"], ["alpha", "alps"]),
         (["node", "show", ""], ["Alarm", "alpha", "alps"]),
         (["node", "show", "nothing"], []),
         (["node", "sync", "alpha", "a"], ["archives"]),

@@ -9,7 +9,7 @@ import pytest
 
 from alpenhorn.db import ArchiveFileCopy
 from alpenhorn.db.operations import Doorbell
-from alpenhorn.db.queries import copy_edits
+from alpenhorn.db.queries import copy_edits, deletion
 from alpenhorn.errors import NotAllowed
 from alpenhorn.services import lookup
 
@@ -243,3 +243,21 @@ def test_a_record_that_somebody_else_makes_first(make: Any, node: Any) -> None:
 
     with pytest.raises(NotAllowed, match="somebody else"):
         copy_edits.edit(lookup.file("a/f"), node, decide)
+
+
+def test_a_copy_that_is_being_deleted_cannot_be_called_healthy(
+    make: Any, run: Any, dump: Any
+) -> None:
+    """Its file is unlinked in a moment: it must not count as a copy that protects others."""
+    for n in range(2):
+        make.copy("a/f", make.node(f"arc{n}", storage_type="A"))
+    copy = make.copy("a/f", make.node("n"), "Y", "N")
+    assert deletion.claim(copy.node_id, [copy.id], {}).taken
+    tables = dump()
+    result = run("file", "state", "a/f", "n", "--set", "healthy")
+    assert (result.stdout, result.code) == ("", 1)
+    assert result.stderr == (
+        'Error: can\'t be healthy: the daemon of Node "n" is deleting the copy.  '
+        'Use "file clean --cancel" and "file verify", if it is still there.\n'
+    )
+    assert dump() == tables

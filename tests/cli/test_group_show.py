@@ -196,6 +196,7 @@ def test_json_has_the_same_rows_with_types(make: Any, run: Any) -> None:
         "notes": None,
         "io_class": None,
         "io_config": None,
+        "auto_repair": False,
         "nodes": [
             {
                 "name": "n",

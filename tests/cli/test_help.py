@@ -33,7 +33,8 @@ EXAMPLES = {
     for path, context in EVERYTHING.items()
     if hasattr(context.command, "example")
 }
-ON_THE_INDEX = [path for path in EXAMPLES if path.count(" ") == 2]
+NEEDS_A_SERVER = {"alpenhorn db copy"}  # see test_db_copy
+ON_THE_INDEX = [path for path in EXAMPLES if path.count(" ") == 2 and path not in NEEDS_A_SERVER]
 
 
 def lines(example: str) -> list[str]:
@@ -50,9 +51,10 @@ def test_help_is_readable_at_80_columns(path: str) -> None:
 
 def test_each_command_has_an_example() -> None:
     commands = {path for path in EVERYTHING if path.count(" ") == 2}
-    assert len(commands) == 36
+    assert len(commands) == 40
     assert commands == {path for path, example in EXAMPLES.items() if example} - {
-        "alpenhorn completion"
+        "alpenhorn completion",
+        "alpenhorn doctor",
     }
 
 

@@ -192,6 +192,14 @@ def test_activate_an_active_node_changes_nothing(make: Any, run: Any, dump: Any)
     assert (result.code, dump()) == (0, before)
 
 
+def test_activate_with_an_address_that_is_an_option(make: Any, run: Any, dump: Any) -> None:
+    make.node("n", active=False)
+    before = dump()
+    result = run("node", "activate", "n", "--address=-oProxyCommand=x")
+    assert "invalid address" in result.stderr
+    assert (result.code, dump()) == (1, before)
+
+
 def test_deactivate(make: Any, run: Any, dump: Any) -> None:
     make.node("n", **FULL)
     before = row()

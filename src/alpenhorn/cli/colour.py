@@ -1,4 +1,4 @@
-"""Colours of state words, on a terminal only.
+"""Colours of state words, and of those of `alpenhorn doctor`, on a terminal only.
 
 ``NO_COLOR`` in the environment, if it is not empty, turns them off (https://no-color.org).
 """
@@ -12,9 +12,9 @@ from typing import TextIO
 import click
 
 _COLOURS = {
-    "red": {"Corrupt", "Missing"},
-    "yellow": {"Suspect", "Removable", "Released"},
-    "green": {"Healthy", "Present"},
+    "red": {"Corrupt", "Missing", "problem"},
+    "yellow": {"Suspect", "Removable", "Released", "warning"},
+    "green": {"Healthy", "Present", "ok"},
 }
 """The first that fits counts: a state may be several words."""
 

@@ -8,6 +8,7 @@ file = noun(
     clean="file_copies:clean",
     create="file_edit:create",
     find="file_list:find",
+    history="file_history:history",
     list="file_list:list_files",
     modify="file_edit:modify",
     show="file_show:show",

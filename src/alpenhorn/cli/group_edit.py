@@ -7,7 +7,7 @@ import click
 from alpenhorn.cli import options
 from alpenhorn.cli.command import command
 from alpenhorn.common.logger import echo
-from alpenhorn.services import actions, groups, io_config, lookup
+from alpenhorn.services import actions, groups, io_config, lookup, repair
 
 
 @command("create", example="alpenhorn group create transport_group --class Transport")
@@ -34,12 +34,18 @@ def create(
 @options.class_option
 @options.io_config_options
 @options.notes_option
+@click.option(
+    "--auto-repair/--no-auto-repair",
+    default=None,
+    help="Daemons replace corrupt and missing copies in the group by themselves, or not.",
+)
 def modify(
     group: str,
     io_class: str | None,
     io_config_text: str | None,
     io_vars: tuple[str, ...],
     notes: str | None,
+    auto_repair: bool | None,
 ) -> None:
     """Change the storage group GROUP.
 
@@ -47,6 +53,8 @@ def modify(
     """
     texts = {"io_class": io_class, "notes": notes}
     changed = groups.modify(group, texts, io_config_text, io_vars)
+    if auto_repair is not None:
+        changed |= repair.set_auto_repair(lookup.group(group), auto_repair)
     echo("Storage group updated." if changed else "Nothing to do.")
 
 

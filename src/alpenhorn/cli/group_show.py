@@ -13,6 +13,7 @@ from alpenhorn.cli.stats_columns import FIGURES, TRANSFER_FIGURES, figures, tran
 from alpenhorn.common.logger import echo
 from alpenhorn.db import StorageGroup
 from alpenhorn.services import lookup, reports
+from alpenhorn.services.repair import auto_repaired
 from alpenhorn.services.reports import NodeStats
 
 _LIST = (
@@ -70,6 +71,7 @@ def show(
         "notes": record.notes,
         "io_class": record.io_class,
         "io_config": render.io_config_value(record.io_config),
+        "auto_repair": auto_repaired(record),
         "nodes": _node_rows(record, columns),
     }
     if transfers or everything:
@@ -88,6 +90,8 @@ def _print(report: dict[str, Any], group: StorageGroup, columns: tuple[Column, .
         ("Notes", render.text(group.notes)),
         ("I/O Class", render.or_default(group.io_class)),
     ]
+    if report["auto_repair"]:
+        labels.append(("Auto-repair", "on"))
     echo(render.label_block(labels))
     echo(render.io_config_section(group.io_config))
     echo(render.section("Nodes", _nodes_body(report["nodes"], columns)))

@@ -18,6 +18,7 @@ from alpenhorn.services import about
 
 NOUNS = {name: f"alpenhorn.cli.{name}:{name}" for name in ("acq", "db", "file", "group", "node")}
 NOUNS["completion"] = "alpenhorn.cli.completion:completion"
+NOUNS["doctor"] = "alpenhorn.cli.doctor:doctor"
 NOUNS["demo"] = "alpenhorn.demo.command:demo"
 
 

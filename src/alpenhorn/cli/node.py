@@ -14,6 +14,7 @@ node = noun(
     list="node_list:list_nodes",
     modify="node_edit:modify",
     rename="node_edit:rename",
+    repair="node_repair:repair",
     scan="node_requests:scan",
     show="node_show:show",
     stats="node_list:stats",

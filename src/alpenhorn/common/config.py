@@ -38,10 +38,14 @@ __all__ = [
     "get_float",
     "get_int",
     "load_config",
+    "load_usable",
     "log_level",
     "merge_dict_tree",
     "test_isolation",
+    "top_level",
+    "unknown_keys",
     "value",
+    "value_problems",
     "warn_unknown_keys",
 ]
 
@@ -75,6 +79,23 @@ def load_config(cli_conf: str | os.PathLike[str] | None, cli: bool) -> None:
     """
     global _config
     _config = config_files.read_all(cli_conf, standard=not _isolated)
+
+
+def load_usable(cli_conf: str | os.PathLike[str] | None) -> list[config_files.Place]:
+    """Read and merge what can be used of the configuration files; for who looks for mistakes.
+
+    Returns:
+        All places that were looked at, with what is wrong with the files there.
+    """
+    global _config
+    places = list(config_files.read_each(cli_conf, standard=not _isolated))
+    _config = config_files.merge_all(place.tree for place in places if place.tree is not None)
+    return places
+
+
+def top_level() -> list[str]:
+    """Return the names of the sections that were loaded, known or not."""
+    return [str(name) for name in _config]
 
 
 def get(path: str, default: Any = _MISSING, as_type: type | None = None) -> Any:
@@ -173,16 +194,37 @@ def check_daemon_config() -> None:
         value(key.name)
 
 
+def value_problems() -> Iterator[str]:
+    """Yield what `check_daemon_config` would raise, all of it."""
+    for section in SECTIONS:
+        yield from _refusal(get, section, {}, dict)
+    for key in KEYS:
+        if key.name not in SECTIONS:
+            yield from _refusal(value, key.name)
+
+
 def warn_unknown_keys() -> None:
     """Log one WARNING per unknown key below `base`, `daemon` and `logging` (config.md K-3)."""
+    for name, meant in unknown_keys():
+        hint = f' Did you mean "{meant}"?' if meant else ""
+        log.warning(f'Ignoring unknown configuration key "{name}".{hint}')
+
+
+def unknown_keys() -> Iterator[tuple[str, str | None]]:
+    """Yield unknown keys below `base`, `daemon` and `logging`, with the key that may be meant."""
     # Needed for mistakes only; the command's start-up time counts.
     from difflib import get_close_matches
 
     for section in CLOSED_SECTIONS:
         for name in _unknown_below(section):
-            similar = get_close_matches(name, BY_NAME, n=1)
-            hint = f' Did you mean "{similar[0]}"?' if similar else ""
-            log.warning(f'Ignoring unknown configuration key "{name}".{hint}')
+            yield name, next(iter(get_close_matches(name, BY_NAME, n=1)), None)
+
+
+def _refusal(look_up: Callable[..., Any], *args: Any) -> Iterator[str]:
+    try:
+        look_up(*args)
+    except ConfigValueError as error:
+        yield error.message
 
 
 def _find(path: str) -> Any:

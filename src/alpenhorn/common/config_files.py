@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +37,23 @@ class _Source(NamedTuple):
         return os.path.abspath(os.path.expandvars(os.path.expanduser(self.name)))  # noqa: PTH100, PTH111
 
 
+@dataclass(frozen=True)
+class Place:
+    """What became of one place where a configuration file may lie.
+
+    Args:
+        path: the place, absolute.
+        origin: who named it: ``on command line``, ``by <variable>``; None: a standard place.
+        tree: the contents; None: there is no file, or it cannot be used.
+        problem: why it cannot be used, else None.
+    """
+
+    path: str
+    origin: str | None
+    tree: dict[Any, Any] | None
+    problem: str | None
+
+
 def read_all(cli_conf: str | os.PathLike[str] | None, standard: bool) -> dict[Any, Any]:
     """Read all files that exist, in order.
 
@@ -52,7 +71,21 @@ def read_all(cli_conf: str | os.PathLike[str] | None, standard: bool) -> dict[An
     found = [tree for tree in contents if tree is not None]
     if not found:
         raise ConfigError("No configuration files available.  See --help-config for more details.")
-    return functools.reduce(merge_dict_tree, found)
+    return merge_all(found)
+
+
+def read_each(cli_conf: str | os.PathLike[str] | None, standard: bool) -> Iterator[Place]:
+    """Read all files as `read_all` does, but tell what is wrong with each instead of raising."""
+    for source in _without_repeats(_sources(cli_conf, standard)):
+        try:
+            yield Place(source.path, source.origin, _read(source), None)
+        except ConfigError as error:
+            yield Place(source.path, source.origin, None, error.message)
+
+
+def merge_all(trees: Iterable[dict[Any, Any]]) -> dict[Any, Any]:
+    """Merge configuration trees, of which later ones take precedence."""
+    return functools.reduce(merge_dict_tree, trees, {})
 
 
 def merge_dict_tree(a: dict[Any, Any], b: dict[Any, Any]) -> dict[Any, Any]:

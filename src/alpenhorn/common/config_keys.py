@@ -125,6 +125,23 @@ _DAEMON = (
         meaning="Days for which auto-verify leaves a copy alone after its last update.",
     ),
     Key(
+        "daemon.archive_copy_count",
+        "int",
+        2,
+        minimum=0,
+        meaning="Copies on other archive nodes that must be left before a copy may be deleted. "
+        "With less than 2 the daemon starts only with --disable-archive-integrity.",
+        read_by="CD",
+    ),
+    Key(
+        "daemon.archive_copy_max_age_days",
+        "int",
+        minimum=1,
+        meaning="Only archive copies that were verified in so many days count; older ones are "
+        "checked first. Not set: all count.",
+        read_by="CD",
+    ),
+    Key(
         "daemon.serial_io_timeout",
         "int",
         900,
@@ -149,9 +166,10 @@ _DAEMON = (
     Key(
         "daemon.remote_shell",
         "command",
-        "ssh -q -o BatchMode=yes -o ConnectTimeout=15"
-        " -o ServerAliveInterval=15 -o ServerAliveCountMax=4",
-        meaning="Program and options by which rsync reaches other hosts.",
+        "ssh",
+        meaning="Program and options by which rsync and bbcp reach other hosts. ssh alone: OpenSSH "
+        "with time-outs, one connection per route, and no questions (docs/routes.md). Anything "
+        "else is used as it stands.",
     ),
     Key(
         "daemon.batch_files",

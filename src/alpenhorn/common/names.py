@@ -96,6 +96,11 @@ def safe_address(username: str | None, address: str | None) -> str:
     return f"{username}@{address}"
 
 
+def unprintable(text: str) -> bool:
+    """Tell whether `text` has characters that no path needs and that forge log lines and tables."""
+    return bool(_CONTROL.search(text) or _UNDECODABLE.search(text))
+
+
 def _unstorable(name: str, limit: int) -> str | None:
     if len(name) > limit:
         return f"{len(name)} characters, limit is {limit}"

@@ -61,9 +61,12 @@ class _Registry:
             if self._guard is None or self._guard.poll() is not None:
                 self._start_guard()
             process = subprocess.Popen(words, **options)
-            self._live.add(process.pid)
-            self._tell("+", process.pid)
+            self._add(process.pid)
             return process
+
+    def add(self, group: int) -> None:
+        with self._lock:
+            self._add(group)
 
     def discard(self, group: int) -> None:
         with self._lock:
@@ -80,6 +83,10 @@ class _Registry:
             self._guard.stdin.close()
             with suppress(subprocess.TimeoutExpired):
                 self._guard.wait(_REAP_SECONDS)
+
+    def _add(self, group: int) -> None:
+        self._live.add(group)
+        self._tell("+", group)
 
     def _tell(self, change: str, group: int) -> None:
         try:
@@ -156,6 +163,20 @@ def run_command(
             _kill_and_reap(process)
         _registry.discard(process.pid)
     return process.returncode, _text(out), _text(err)
+
+
+def guard(process: subprocess.Popen[Any]) -> None:
+    """Have a process killed, with its children, when this program ends, whatever ends it.
+
+    Args:
+        process: leads a process group of its own (``start_new_session=True``).
+    """
+    _registry.add(process.pid)
+
+
+def unguard(process: subprocess.Popen[Any]) -> None:
+    """Forget a process of `guard`; to be called when it was waited for, since ids are used anew."""
+    _registry.discard(process.pid)
 
 
 def kill_all() -> None:

@@ -9,6 +9,7 @@ import click
 
 from alpenhorn import bootstrap
 from alpenhorn.common import config
+from alpenhorn.daemon import integrity
 from alpenhorn.daemon.run import run
 from alpenhorn.errors import AlpenhornError
 from alpenhorn.services import about
@@ -48,6 +49,12 @@ def _help_config(context: click.Context, parameter: click.Parameter, value: bool
     help="Make one pass, wait until its work is done, and exit.",
 )
 @click.option(
+    "--disable-archive-integrity",
+    "few_copies_ok",
+    is_flag=True,
+    help="Accept a daemon.archive_copy_count below 2: files may be lost with one disk.",
+)
+@click.option(
     "--test-isolation",
     is_flag=True,
     help="Read no configuration from the standard places.",
@@ -68,13 +75,14 @@ def _help_config(context: click.Context, parameter: click.Parameter, value: bool
     callback=_help_config,
     help="Explain how to configure alpenhorn, and exit.",
 )
-def cli(conf: str | None, once: bool, test_isolation: bool) -> None:
+def cli(conf: str | None, once: bool, few_copies_ok: bool, test_isolation: bool) -> None:
     """Manage the storage nodes of this host: import, copy, check and delete files.
 
     Runs in the foreground and logs to standard error, until it is interrupted.
     """
     config.test_isolation(test_isolation)
     app = bootstrap.start(cli=False, conf=conf)
+    integrity.check(few_copies_ok)
     sys.exit(run(app.host, once))
 
 

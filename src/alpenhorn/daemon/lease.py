@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
 import peewee as pw
 
 from alpenhorn import __version__, db
+from alpenhorn.common.host import machine, process_started
 from alpenhorn.db.queries import doorbell, leases
 from alpenhorn.errors import AnotherDaemon
 
@@ -38,8 +37,8 @@ class Lease:
         self._host = host
         self._on_lost = on_lost
         self._me = leases.Holder(
-            token=f"{_started(os.getpid())}:{uuid.uuid4().hex}"[:64],
-            machine=_machine(),
+            token=f"{process_started(os.getpid())}:{uuid.uuid4().hex}"[:64],
+            machine=machine(),
             pid=os.getpid(),
             version=__version__,
         )
@@ -101,30 +100,6 @@ class Lease:
 
     def _alive(self, lease: db.operations.DaemonLease) -> bool:
         if lease.machine == self._me.machine:
-            started = _started(lease.pid)
+            started = process_started(lease.pid)
             return started is not None and lease.holder.startswith(f"{started}:")
         return leases.age(lease).total_seconds() < LAPSED_S
-
-
-def _machine() -> str:
-    """Name this machine, boot and process namespace: only within these do process ids tell."""
-    parts = [socket.gethostname()]
-    for path, read in (
-        ("/proc/sys/kernel/random/boot_id", lambda path: path.read_text().strip()),
-        ("/proc/self/ns/pid", lambda path: str(path.readlink())),
-    ):
-        try:
-            parts.append(read(Path(path)))
-        except OSError:
-            parts.append("?")
-    return "/".join(parts)[:255]
-
-
-def _started(pid: int) -> str | None:
-    """Return the start time of a process in clock ticks (proc(5), field 22), None if gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]

@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import peewee as pw
 
 from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.common.units import pretty_deltat
-from alpenhorn.daemon import telemetry, updates
+from alpenhorn.daemon import telemetry, updates, watch
 from alpenhorn.daemon.group import UpdateableGroup
 from alpenhorn.daemon.jobs.init import is_initialised
 from alpenhorn.daemon.node import UpdateableNode
+from alpenhorn.daemon.notify import Notifier
 from alpenhorn.daemon.routes import Routes
 from alpenhorn.db import StorageNode
 from alpenhorn.db.queries import nodes as node_queries
@@ -39,6 +40,7 @@ class Loop:
         queue: where tasks go.
         pool: who runs them.
         clock: gives seconds, for the duration of a pass.
+        manager: hears between the steps of a pass that we are alive; None: nobody.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Loop:
         queue: FairMultiFIFOQueue,
         pool: WorkerPool | EmptyPool,
         clock: Callable[[], float] = time.monotonic,
+        manager: Notifier | None = None,
     ) -> None:
         self.host = host
         self.queue = queue
@@ -55,6 +58,7 @@ class Loop:
         self.groups: dict[str, UpdateableGroup] = {}
         self.routes = Routes()
         self._clock = clock
+        self._manager = manager or Notifier({})
         self._obstacles = Obstacles(log)
         self._initialising: set[str] = set()
 
@@ -142,9 +146,13 @@ class Loop:
 
     def _update_nodes(self, available: list[UpdateableNode]) -> None:
         for node in available:
-            with self._isolated(f"node {node.name}", "update"):
+            with self._isolated(f"node {node.name}", "update"), self._time_to_walk(node):
                 node.updated = False
                 node.updated = updates.update_node(node, self.queue)
+
+    def _time_to_walk(self, node: UpdateableNode) -> AbstractContextManager[None]:
+        """Where the watch of a node begins, its whole tree is walked here: that may take hours."""
+        return self._manager.unwatched() if watch.is_due(node) else nullcontext()
 
     def _update_groups(self) -> None:
         for group in list(self.groups.values()):
@@ -177,7 +185,11 @@ class Loop:
 
     def say_tasks(self) -> None:
         """Write the line about the queue."""
-        log.info(
+        log.info(self.tasks())
+
+    def tasks(self) -> str:
+        """Say in one line what the queue holds."""
+        return (
             f"Tasks: {self.queue.qsize} queued, {self.queue.deferred_size} deferred, "
             f"{self.queue.inprogress_size} in-progress on {len(self.pool)} workers"
         )
@@ -190,6 +202,7 @@ class Loop:
             what: the node or group.
             step: the part of the pass; a later step that works does not make the error new.
         """
+        self._manager.alive()
         try:
             yield
         except LOST_DATABASE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import signal
 import time
@@ -13,6 +14,7 @@ from alpenhorn.common import config, logger, metrics, processes
 from alpenhorn.daemon import telemetry, watch
 from alpenhorn.daemon.lease import Lease
 from alpenhorn.daemon.loop import LOST_DATABASE, Loop
+from alpenhorn.daemon.notify import Notifier
 from alpenhorn.daemon.wake import Waker
 from alpenhorn.db import connection, schema
 from alpenhorn.db.queries import doorbell
@@ -26,6 +28,7 @@ from alpenhorn.scheduler import (
     global_abort,
     run_serial,
 )
+from alpenhorn.transfer import sharing
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,8 @@ class Daemon:
     def __init__(self, host: str, once: bool = False) -> None:
         self._once = once
         self._host = host
-        self._waker = Waker(lambda: doorbell.rings(host))
+        self._manager = Notifier()
+        self._waker = Waker(lambda: doorbell.rings(host), self._manager.alive, self._manager.beat_s)
         self._interrupted = False
         self._reopen_logs = False
         self._queue = FairMultiFIFOQueue()
@@ -72,11 +76,14 @@ class Daemon:
 
     def _start(self) -> None:
         telemetry.start()
+        sharing.start()
+        if self._manager.beat_s:
+            faulthandler.enable()  # the service manager's SIGABRT shows where we hang
         port = config.value("daemon.prom_client_port")
         if port and not self._once:
             metrics.start_endpoint(port, config.value("daemon.prom_client_addr"))
         self._pool = self._make_pool()
-        self._loop = Loop(self._host, self._queue, self._pool)
+        self._loop = Loop(self._host, self._queue, self._pool, manager=self._manager)
         self._install_signals()
 
     def _make_pool(self) -> WorkerPool | EmptyPool:
@@ -138,6 +145,7 @@ class Daemon:
     # passes
 
     def _main(self) -> int:
+        self._manager.ready()  # the index was read and the lease is ours
         pause = 1.0
         while not self._ending():
             started = time.monotonic()
@@ -175,8 +183,10 @@ class Daemon:
             self._loop.tick()
             if len(self._pool) == 0:
                 self._serial_io()
+            self._manager.status(f"Nodes: {len(self._loop.nodes)}. {self._loop.tasks()}")
         except (*LOST_DATABASE, IndexUnreachable) as error:
             log.error(f"Database error: {in_one_line(error)}; waiting for the database.")
+            self._manager.status(f"Waiting for the database: {in_one_line(error)}")
             return False
         except SchemaMismatch as error:
             log.error(error.message)
@@ -185,7 +195,8 @@ class Daemon:
 
     def _serial_io(self) -> None:
         limit = config.value("daemon.serial_io_timeout")
-        telemetry.serial(run_serial(self._queue, limit, runner=self._pool.runner))
+        with self._manager.unwatched():
+            telemetry.serial(run_serial(self._queue, limit, runner=self._pool.runner))
 
     def _wait_for_work(self) -> int:
         """With ``--once``: wait until all tasks are done."""
@@ -211,6 +222,7 @@ class Daemon:
     # the end
 
     def _shut_down(self) -> None:
+        self._manager.stopping()
         watch.stop_all()
         if self._loop is not None:
             self._loop.close()
@@ -218,6 +230,7 @@ class Daemon:
             log.warning("Tasks are still running: ending their child processes.")
             processes.kill_all()
             self._pool.shutdown(timeout=PATIENCE_S)
+        sharing.stop()
         self._lease.release()
         db.close()
 

@@ -11,7 +11,7 @@ import logging
 from alpenhorn.common.units import pretty_bytes
 from alpenhorn.daemon import telemetry, watch
 from alpenhorn.daemon.group import UpdateableGroup
-from alpenhorn.daemon.jobs import autoverify, checks, deletions, pulls, requests, staging
+from alpenhorn.daemon.jobs import autoverify, checks, deletions, pulls, repairs, requests, staging
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.daemon.routes import Routes
 from alpenhorn.db.storage import GIB
@@ -56,6 +56,7 @@ def update_group(group: UpdateableGroup, routes: Routes, host: str) -> bool:
         return False
     log.info(f'Updating group "{group.name}".')
     telemetry.updated("group", group.name)
+    repairs.dispatch(group)
     pulls.dispatch(group, routes, host)
     return True
 

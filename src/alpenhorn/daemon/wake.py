@@ -23,10 +23,19 @@ class Waker:
 
     Args:
         rings: reads the doorbell; None where there is none.
+        alive: called at least once per `slice_s` of any sleep.
+        slice_s: seconds, see `alive`; None: no need.
     """
 
-    def __init__(self, rings: Callable[[], int | None]) -> None:
+    def __init__(
+        self,
+        rings: Callable[[], int | None],
+        alive: Callable[[], None] = lambda: None,
+        slice_s: float | None = None,
+    ) -> None:
         self._rings = rings
+        self._alive = alive
+        self._slice_s = DOORBELL_S if slice_s is None else min(slice_s, DOORBELL_S)
         # Re-entrant: a signal handler may interrupt us while we hold it. (With an Event, whose lock
         # is not, the handler would wait for ever.)
         self._changed = threading.Condition(threading.RLock())
@@ -79,7 +88,8 @@ class Waker:
         end = time.monotonic() + seconds
         with self._changed:
             while not over() and (left := end - time.monotonic()) > 0:
-                self._changed.wait(min(left, DOORBELL_S))
+                self._alive()
+                self._changed.wait(min(left, self._slice_s))
             return over()
 
     def _is_woken(self) -> bool:

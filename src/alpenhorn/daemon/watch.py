@@ -96,8 +96,13 @@ def update(node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:
     if node.unwatch is not None and not node.db.auto_import:
         node.unwatch()
         node.unwatch = None
-    if node.unwatch is None and node.db.auto_import:
+    if is_due(node):
         _start(node, queue)
+
+
+def is_due(node: UpdateableNode) -> bool:
+    """Tell whether the next `update` will walk the tree of the node, to begin its watch."""
+    return node.unwatch is None and bool(node.db.auto_import)
 
 
 def _start(node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:

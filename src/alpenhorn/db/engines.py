@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import peewee as pw
 from playhouse import db_url
 
+from alpenhorn.db.keepalive import Keepalive
 from alpenhorn.db.retry import RetryReads
 
 BUSY_TIMEOUT_S = 30
@@ -46,11 +47,13 @@ class PlainErrors:
             raise pw.OperationalError(f"cannot connect: {error}") from error
 
 
-def make(section: dict[str, Any]) -> pw.Database:
+def make(section: dict[str, Any], *, prefer_written: bool = False) -> pw.Database:
     """Make the database object that ``database.url`` describes; opens no connection.
 
     Args:
         section: the section ``database`` of the configuration.
+        prefer_written: a password in the URL goes before those of environment and file, for a
+            URL that somebody has just typed.
 
     Raises:
         peewee.OperationalError: the configuration is not usable; the text names no password.
@@ -69,7 +72,7 @@ def make(section: dict[str, Any]) -> pw.Database:
     if base is None:
         raise pw.OperationalError("Database connect failed")
     if not issubclass(base, pw.SqliteDatabase):
-        _set_password(options, section)
+        _set_password(options, section, prefer_written)
     return _with_policies(base, options)
 
 
@@ -81,9 +84,12 @@ def in_memory(database: Any) -> bool:
     )
 
 
-def _set_password(options: dict[str, Any], section: dict[str, Any]) -> None:
+def _set_password(options: dict[str, Any], section: dict[str, Any], prefer_written: bool) -> None:
     """Take the password from the environment, else from the file, else from the URL."""
     written = options.pop("passwd", None)  # peewee's old name of it for MySQL
+    if prefer_written and (written or options.get("password")):
+        options["password"] = options.get("password") or written
+        return
     found = os.environ.get(PASSWORD_VARIABLE)
     if not found and section.get("password_file"):
         found = _read_password(str(section["password_file"]))
@@ -108,7 +114,7 @@ def _read_password(path: str) -> str:
 
 def _with_policies(base: type[pw.Database], options: dict[str, Any]) -> pw.Database:
     """Make a database object of a real subclass of `base`."""
-    cls: Any = type(f"Retrying{base.__name__}", (RetryReads, PlainErrors, base), {})
+    cls: Any = type(f"Retrying{base.__name__}", (RetryReads, PlainErrors, Keepalive, base), {})
     if issubclass(base, pw.SqliteDatabase):
         options.setdefault("pragmas", _sqlite_pragmas(options))
     elif issubclass(base, pw.MySQLDatabase):

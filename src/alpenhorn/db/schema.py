@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import peewee as pw
 from peewee import sort_models  # type: ignore[attr-defined]
+from playhouse.migrate import SchemaMigrator, migrate
 
 from alpenhorn.db import operations
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
@@ -21,9 +25,15 @@ from alpenhorn.db.data_index import DataIndexVersion, current_version
 from alpenhorn.db.fields import NameField
 from alpenhorn.db.retry import in_one_line
 from alpenhorn.db.storage import StorageGroup, StorageNode, StorageTransferAction
-from alpenhorn.errors import IndexUnreachable, SchemaMismatch
+from alpenhorn.errors import IndexProblem, IndexUnreachable, SchemaMismatch
 
 COMPONENT = "alpenhorn"
+
+COPY_MARKER = "alpenhorn_copying"
+"""A table of this name says that the database holds an unfinished copy; see `copying`."""
+
+_PATIENCE_S = 60
+"""How long one `db init` waits for another on the same server."""
 
 gamut: tuple[type[base_model], ...] = (
     ArchiveAcq,
@@ -173,7 +183,8 @@ def existing_tables() -> set[str]:
 def initialise() -> InitOutcome:
     """Make the Data Index, or add what an existing one lacks; safe to repeat.
 
-    All is one transaction where the database can do that.
+    All is one transaction where the database can do that. Of two at once the slower one finds
+    what the quicker one has made.
 
     Returns:
         What was done.
@@ -182,7 +193,18 @@ def initialise() -> InitOutcome:
         SchemaMismatch: another version, or part of an index, is there; nothing is changed.
         IndexUnreachable: the database cannot be used.
     """
+    existing_tables()  # says so if the database cannot be reached
+    with _alone():
+        return _initialise()
+
+
+def _initialise() -> InitOutcome:
     tables = existing_tables()
+    if COPY_MARKER in tables:
+        raise SchemaMismatch(
+            "This database holds an unfinished copy of another index: repeat that "
+            "`alpenhorn db copy`, or use an empty database."
+        )
     version = found_version(COMPONENT)
     if version == current_version:
         check_schema()
@@ -206,8 +228,8 @@ def initialise() -> InitOutcome:
 
 
 def operations_available() -> bool:
-    """Tell whether our own tables are there, in the version that this program knows."""
-    return found_version(operations.COMPONENT) == operations.VERSION
+    """Tell whether our own tables are there, with all that this program knows of."""
+    return found_version(operations.COMPONENT) >= operations.VERSION
 
 
 def table_name(model: type[base_model]) -> str:
@@ -215,13 +237,63 @@ def table_name(model: type[base_model]) -> str:
     return str(model._meta.table_name)
 
 
+def in_order() -> list[type[base_model]]:
+    """Return all tables, ours last, such that none refers to a later one."""
+    return [*sort_models(list(gamut)), *operations.OPERATIONS_TABLES]
+
+
+def make_tables() -> None:
+    """Make the tables that are missing, without a version: nobody can use the index yet."""
+    NameField.exact = _exact_collation()
+    for model in in_order():
+        model.create_table(safe=True)
+
+
+def missing_indexes(model: type[base_model]) -> list[Any]:
+    """Return the indexes that the table lacks, whatever they would be called there."""
+    present = {
+        (tuple(index.columns), kind)
+        for index in database_proxy.get_indexes(table_name(model))
+        for kind in {False, bool(index.unique)}  # a unique one serves as a plain one too
+    }
+    return [
+        index
+        for index in model._meta.fields_to_index()
+        if (tuple(part.column_name for part in index._expressions), bool(index._unique))
+        not in present
+    ]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """On MySQL, which commits each CREATE by itself, wait for others that initialise this index.
+
+    Source: MariaDB's manual, GET_LOCK; the lock ends with the connection at the latest. SQLite and
+    PostgreSQL show others all of a transaction or nothing.
+    """
+    if not isinstance(database_proxy.obj, pw.MySQLDatabase):
+        yield
+        return
+    name = "CONCAT('alpenhorn-init-', MD5(DATABASE()))"
+    try:
+        (got,) = database_proxy.execute_sql(f"SELECT GET_LOCK({name}, {_PATIENCE_S})").fetchone()
+    except pw.PeeweeException:
+        got = None  # a Galera cluster has no such locks; what else is wrong shows soon
+    if got == 0:
+        raise IndexUnreachable("Another `alpenhorn db init` is running on this index: wait for it.")
+    try:
+        yield
+    finally:
+        if got:
+            database_proxy.execute_sql(f"SELECT RELEASE_LOCK({name})").fetchone()
+
+
 def _create() -> None:
     NameField.exact = _exact_collation()
     made: list[type[base_model]] = []
     try:
         with change():
-            # Sorted: servers want a table to be there before others refer to it.
-            for model in (*sort_models(list(gamut)), *operations.OPERATIONS_TABLES):
+            for model in in_order():
                 model.create_table(safe=False)
                 made.append(model)
             DataIndexVersion.create(component=COMPONENT, version=current_version)
@@ -248,32 +320,67 @@ def _exact_collation() -> str | None:
 
 
 def _extend() -> InitOutcome:
-    """Add the tables and indexes that an index made by another program lacks."""
-    missing_tables = not operations_available()
-    missing = [index for model in gamut for index in _missing_indexes(model)]
-    if not missing_tables and not missing:
+    """Add what an index lacks that another program made, or an earlier version of ours.
+
+    Each thing is looked for itself: after a kill on MySQL, a repetition does the rest.
+    """
+    tables = existing_tables()
+    own = [m for m in operations.OPERATIONS_TABLES if table_name(m) not in tables]
+    versioned = operations_available()
+    there = [m for m in (*gamut, *operations.OPERATIONS_TABLES) if table_name(m) in tables]
+    missing = [index for model in there for index in missing_indexes(model)]
+    columns = [column for model in there for column in _missing_columns(model)]
+    if versioned and not own and not missing and not columns:
         return InitOutcome.ALREADY_THERE
     NameField.exact = _exact_collation()
     with change():
-        if missing_tables:
-            for model in operations.OPERATIONS_TABLES:
-                model.create_table(safe=True)
-            DataIndexVersion.insert(
-                component=operations.COMPONENT, version=operations.VERSION
-            ).on_conflict_ignore().execute()
+        for model in own:
+            model.create_table(safe=True)
+        _add_columns(columns)
         for index in missing:
-            database_proxy.execute(index)
+            if not index._unique:
+                database_proxy.execute(index)
+        if not versioned:
+            _set_operations_version()
+    _make_unique([index for index in missing if index._unique])
     return InitOutcome.EXTENDED
 
 
-def _missing_indexes(model: type[base_model]) -> list[pw.ModelIndex]:
-    """Return our plain composite indexes that the table lacks, whatever they are called there."""
-    present = {tuple(index.columns) for index in database_proxy.get_indexes(table_name(model))}
-    return [
-        index
-        for index in model._meta.fields_to_index()
-        if tuple(part.column_name for part in index._expressions) not in present
-    ]
+def _missing_columns(model: type[base_model]) -> list[tuple[str, str, pw.Field]]:
+    """Return table, name and field of columns that a table of our own lacks."""
+    if model not in operations.OPERATIONS_TABLES:
+        return []  # version 2 has the columns that it has
+    name = table_name(model)
+    present = {column.name for column in database_proxy.get_columns(name)}
+    lacking = [field for field in model._meta.sorted_fields if field.column_name not in present]
+    return [(name, field.column_name, field) for field in lacking]
+
+
+def _add_columns(columns: list[tuple[str, str, pw.Field]]) -> None:
+    if columns:
+        migrator = SchemaMigrator.from_database(database_proxy.obj)
+        migrate(*(migrator.add_column(*column) for column in columns))
+
+
+def _set_operations_version() -> None:
+    component, version = operations.COMPONENT, operations.VERSION
+    DataIndexVersion.insert(component=component, version=version).on_conflict_ignore().execute()
+    DataIndexVersion.update(version=version).where(
+        DataIndexVersion.component == component, DataIndexVersion.version < version
+    ).execute()
+
+
+def _make_unique(indexes: list[Any]) -> None:
+    """Make indexes that forbid what may be there already."""
+    for index in indexes:
+        try:
+            with change():
+                database_proxy.execute(index)
+        except pw.DatabaseError as error:
+            raise IndexProblem(
+                f"Unable to make an index of {table_name(index._model)}: {in_one_line(error)}. "
+                "`alpenhorn db check` shows what is there twice."
+            ) from error
 
 
 def _table_there(name: str, error: Exception) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from types import TracebackType
 
+from alpenhorn.common import processes
 from alpenhorn.demo.problems import Unexpected
 from alpenhorn.demo.site import Site
 
@@ -18,7 +18,8 @@ PATIENCE_S = 10.0
 class Daemons:
     """The daemons that run; a context manager that leaves none behind.
 
-    They get sessions of their own, so that Ctrl-C reaches the demo only, which then ends them.
+    They get sessions of their own, so that Ctrl-C reaches the demo only, which then ends them. A
+    guard kills them if the demo is killed itself.
     """
 
     def __init__(self, site: Site) -> None:
@@ -39,17 +40,9 @@ class Daemons:
         self.stop()
 
     def start(self, host: str) -> None:
-        """Start the daemon of `host`; its log begins at once, in the host's log file."""
-        command = [sys.executable, "-m", "alpenhorn.daemon", "--test-isolation"]
-        with self._site.log(host).open("ab") as log:
-            self._running[host] = subprocess.Popen(
-                [*command, "--conf", str(self._site.host_conf(host))],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._site.environment(),
-                start_new_session=True,
-            )
+        """Start the daemon of `host`."""
+        process = self._running[host] = self._site.start_daemon(host)
+        processes.guard(process)
 
     def check(self) -> None:
         """Make sure that all are alive.
@@ -73,6 +66,7 @@ class Daemons:
             for process in self._running.values():
                 process.kill()  # does nothing to a process that was waited for
                 process.wait()
+                processes.unguard(process)
             self._running.clear()
 
 

@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import peewee as pw
-
 from alpenhorn.common.hashing import md5sum_file
 from alpenhorn.db import StorageNode, connection
 from alpenhorn.demo.site import Site
@@ -20,8 +18,7 @@ NODE_FILE = "ALPENHORN_NODE"
 
 def open_index(site: Site) -> None:
     """Connect this process to the demo's index; any attempt to write would fail."""
-    pragmas = [("query_only", 1)]
-    connection.bind(pw.SqliteDatabase(str(site.index), pragmas=pragmas, timeout=30))
+    connection.bind(site.database())
 
 
 def length(path: str) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Sequence
 
@@ -22,11 +20,6 @@ PATIENCE_S = 60.0
 """How long a command, or what should come of it, may take."""
 
 _LOOK_EVERY_S = 0.05
-
-_PROGRAMS = {
-    "alpenhorn": [sys.executable, "-m", "alpenhorn", "--test-isolation"],
-    "python": [sys.executable],
-}
 
 _PROMPT = "[y/N]: "
 
@@ -86,24 +79,21 @@ class Player:
         elif isinstance(action, OnHost):
             self._type_on_host(action)
         else:
-            conf = shlex.quote(str(self._site.host_conf(action.host)))
-            self._narrator.typed(action.host, f"alpenhornd --conf {conf} &")
+            self._narrator.typed(action.host, self._site.daemon_line(action.host))
             self._daemons.start(action.host)
 
     def _type(self, action: InShell) -> None:
         line = fill(action.line, self._site.places)
         self._narrator.typed("alpenshell", line)
-        program, *arguments = shlex.split(line)
-        printed = self._run([*_PROGRAMS[program], *arguments], action.answer)
+        printed = self._run(self._site.in_shell(line), action.answer)
         self._compare(action.prints, printed)
 
     def _type_on_host(self, action: OnHost) -> None:
         line = fill(action.line, self._site.places)
         self._narrator.typed(action.host, line)
-        cwd = str(self._site.data(action.host))
-        self._compare(action.prints, self._run(["/bin/sh", "-c", line], cwd=cwd))
+        self._compare(action.prints, self._run(self._site.on_host(action.host, line)))
 
-    def _run(self, command: Sequence[str], answer: str = "", cwd: str | None = None) -> str:
+    def _run(self, command: Sequence[str], answer: str = "") -> str:
         """Run a program; return what a terminal would show of it."""
         try:
             done = subprocess.run(
@@ -112,7 +102,6 @@ class Player:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 timeout=self._patience,
-                cwd=cwd,
                 env=self._site.environment(),
                 encoding="utf-8",
                 errors="replace",

@@ -7,10 +7,12 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import peewee as pw
 import yaml
 
 import alpenhorn
@@ -21,6 +23,11 @@ EXAMPLE = "pattern_importer.py"
 
 UPDATE_INTERVAL_S = 1
 """The walkthrough's daemons make a pass every ten seconds; the demo is in more of a hurry."""
+
+_PROGRAMS = {
+    "alpenhorn": [sys.executable, "-m", "alpenhorn", "--test-isolation"],
+    "python": [sys.executable],
+}
 
 _UNFIT = re.compile(r"[?#%:\x00-\x1f\x7f]")
 """Characters that a database URL or ``PYTHONPATH`` would take for something else."""
@@ -90,6 +97,38 @@ class Site:
         )
         changed = {"PYTHONPATH": python_path, "ALPENHORN_CONFIG_FILE": str(self.conf)}
         return {**os.environ, **changed, "LC_ALL": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+
+    # How things are done here; the project's own tests do them on several machines.
+
+    def database(self) -> pw.Database:
+        """A connection to the Data Index; any attempt to write would fail."""
+        return pw.SqliteDatabase(str(self.index), pragmas=[("query_only", 1)], timeout=30)
+
+    def in_shell(self, line: str) -> list[str]:
+        """What to run when this is typed at the ``alpenshell``."""
+        program, *arguments = shlex.split(line)
+        return [*_PROGRAMS[program], *arguments]
+
+    def on_host(self, host: str, line: str) -> list[str]:
+        """What to run when this is typed on a host, in the root of its node."""
+        return ["/bin/sh", "-c", f"cd {shlex.quote(str(self.data(host)))}\n{line}"]
+
+    def daemon_line(self, host: str) -> str:
+        """What is typed on a host to start its daemon."""
+        return f"alpenhornd --conf {shlex.quote(str(self.host_conf(host)))} &"
+
+    def start_daemon(self, host: str) -> subprocess.Popen[bytes]:
+        """Start the daemon of `host`; its log begins at once, in the host's log file."""
+        command = [sys.executable, "-m", "alpenhorn.daemon", "--test-isolation"]
+        with self.log(host).open("ab") as log:
+            return subprocess.Popen(
+                [*command, "--conf", str(self.host_conf(host))],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment(),
+                start_new_session=True,
+            )
 
 
 def build(home: Path) -> Site:

@@ -63,7 +63,7 @@ def find_extensions() -> list[Extension]:
         ExtensionError: a module cannot be imported, or is no extension module.
     """
     found: dict[str, Extension] = {}
-    for module_name in _listed_modules():
+    for module_name in listed_modules():
         log.info(f"Loading extension {module_name}")
         objects = _registered(module_name, _import(module_name))
         if not objects:
@@ -115,7 +115,24 @@ def io_extension(name: str) -> IOClassExtension | InternalIO | None:
     return _state.io_classes.get(name) or registry.builtin.get(name)
 
 
-def _listed_modules() -> list[str]:
+def extensions_of(module_name: str) -> list[Extension]:
+    """Import one module and collect its extensions, as `find_extensions` does for all.
+
+    Raises:
+        ExtensionError: it cannot be imported, or is no extension module.
+    """
+    found: dict[str, Extension] = {}
+    for item in _registered(module_name, _import(module_name)):
+        _add(found, module_name, item)
+    return list(found.values())
+
+
+def listed_modules() -> list[str]:
+    """Return the names of the extension modules in the configuration, in order.
+
+    Raises:
+        ConfigValueError: ``extensions`` is no list of module names.
+    """
     names = config.get("extensions", default=[], as_type=list)
     for name in names:
         if not isinstance(name, str) or not name or name.startswith("."):

@@ -125,6 +125,14 @@ class BaseNodeIO:
         self._queue = queue
         self.fifo = fifo
 
+    @classmethod
+    def check_config(cls, config: Mapping[str, Any]) -> None:
+        """Refuse an I/O config that the class cannot work with, before it is stored.
+
+        Raises:
+            StorageError: names the key and says what would be acceptable.
+        """
+
     # hooks
 
     def set_storage(self, node: StorageNode) -> None:

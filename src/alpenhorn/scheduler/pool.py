@@ -1,6 +1,7 @@
 """The worker threads (spec: daemon.md §8.3).
 
-A worker lives until it is told to stop; an exception in a task does not end it (`runner.py`). One
+A worker lives until it is told to stop; an exception in a task does not end it (`runner.py`). After
+one that will pass, it rests for times that grow, or all tasks would fail one after the other. One
 that dies all the same, for instance because its `on_thread_start` failed, is replaced by the next
 `WorkerPool.check`.
 """
@@ -22,9 +23,17 @@ log = logging.getLogger(__name__)
 IDLE_WAIT = 5.0
 """Seconds. How long an idle worker waits before it looks at the global abort again."""
 
+FIRST_REST = 1.0
+LONGEST_REST = 60.0
+
 
 def _nothing() -> None:
     pass
+
+
+def rest(failures: int) -> float:
+    """How long a worker rests, in seconds, after so many transient failures in a row."""
+    return min(FIRST_REST * 2 ** min(failures - 1, 10), LONGEST_REST) if failures else 0.0
 
 
 class _Worker(threading.Thread):
@@ -69,7 +78,9 @@ class _Worker(threading.Thread):
 
     def _work(self) -> None:
         while not self._must_stop():
-            run_one(self._queue, self._runner, timeout=IDLE_WAIT, cancelled=self._must_stop)
+            ran = run_one(self._queue, self._runner, timeout=IDLE_WAIT, cancelled=self._must_stop)
+            if ran and (pause := rest(threadlocal.transient_failures)):
+                self.told_to_stop.wait(pause)
         log.info("Stopped due to global abort." if global_abort.is_set() else "Stopped.")
 
     def _must_stop(self) -> bool:

@@ -3,7 +3,7 @@
 Worker threads and the serial mode share this code, so they log and fail alike:
 
 * A *transient* exception (which ones, the caller says) is one ERROR line; the task is repeated if
-  its flag allows.
+  its flag allows. A worker rests after it, longer each time (`pool.py`).
 * Any other exception fails this task and nothing else. The traceback is logged once per place
   that raises; after that, and always for alpenhorn's own errors, it is one line.
 * In every case the clean-up runs and the item is reported done.
@@ -31,6 +31,8 @@ global_abort = threading.Event()
 class _ThreadLocal(threading.local):
     worker_id: int = 0
     """The worker's number, from 1; 0 in threads that are no workers."""
+    transient_failures: int = 0
+    """How many tasks of this thread, without another in between, failed for a passing reason."""
 
 
 threadlocal = _ThreadLocal()
@@ -82,11 +84,15 @@ class TaskRunner:
             with self._on_record(task):
                 if self._before_task:
                     self._before_task()
-                return task(), None
+                finished = task()
+                threadlocal.transient_failures = 0
+                return finished, None
         except KeyboardInterrupt:
             self._clean_up(task)
             raise
         except BaseException as failure:
+            transient = isinstance(failure, self._transient)
+            threadlocal.transient_failures = threadlocal.transient_failures + 1 if transient else 0
             self._report(f"Task {task} failed", failure)
             self._clean_up(task)
             return True, failure

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alpenhorn.db import ArchiveFile, ArchiveFileCopy, HasFile, StorageNode, WantsFile
-from alpenhorn.db.queries import copy_edits
+from alpenhorn.db.queries import copy_edits, evidence
 from alpenhorn.db.queries.copy_edits import set_wants
 from alpenhorn.db.queries.file_report import copy_of
 from alpenhorn.errors import NotAllowed, NotFound
@@ -38,10 +38,16 @@ def set_state(file: ArchiveFile, node: StorageNode, state: str | None, ready: bo
         Whether anything changed.
 
     Raises:
-        NotAllowed: a file that is not present would become ready.
+        NotAllowed: a file that is not present would become ready; or a copy that a daemon is
+            deleting would become healthy.
     """
 
     def decide(copy: ArchiveFileCopy | None) -> _Values:
+        if state == "healthy" and copy is not None and evidence.is_claimed(copy):
+            raise NotAllowed(
+                f'can\'t be healthy: the daemon of Node "{node.name}" is deleting the copy.  '
+                'Use "file clean --cancel" and "file verify", if it is still there.'
+            )
         values = _state_values(state, copy) if state else {}
         present = values.get("has_file", copy and copy.has_file) == HasFile.PRESENT
         if ready and not present:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from alpenhorn.errors import AlpenhornError
+from alpenhorn.io import registry
 
 _BAD_STORED = "invalid I/O config in the database (repair it with --io-config)"
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -37,6 +38,21 @@ def build(config: str | None, variables: Sequence[str], stored: str | None = Non
     if stored and _canonical(values) == _canonical_text(stored):
         return stored
     return json.dumps(values, ensure_ascii=False) if values else None
+
+
+def check(io_class: str | None, config: str | None) -> None:
+    """Have the storage class of a node look at its new I/O config.
+
+    Args:
+        io_class: its name, None for the default; one that is not known here is not asked.
+        config: as `build` returns it.
+
+    Raises:
+        StorageError: the class cannot work with it.
+    """
+    entry = registry.lookup(io_class)
+    if entry is not None and entry.node_class is not None:
+        entry.node_class.check_config(registry.parse_config(config))
 
 
 def _given(text: str) -> dict[str, Any]:

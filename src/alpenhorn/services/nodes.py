@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alpenhorn.common.names import REQUEST_PATH_LIMIT
+from alpenhorn.common.names import REQUEST_PATH_LIMIT, safe_address
 from alpenhorn.db import StorageNode
 from alpenhorn.db.archive import NODE_INIT_PATH
 from alpenhorn.db.queries import storage_edits
@@ -30,13 +30,16 @@ def create(
         init: also ask the daemon to initialise it.
 
     Raises:
-        InvalidName: the name is unusable.
+        InvalidName: the name, the user name or the address is unusable.
+        StorageError: its I/O class cannot work with the I/O config.
         AlreadyExists: the name of the node, or of the group to be made, is taken.
         NotFound: there is no such group.
     """
     lookup.check_new_name(name, "node")
     storage_edits.refuse_taken(StorageNode, name)
+    _check_log_in(texts)
     columns = {"name": name, **values, **fields.given(texts)}
+    io_config.check(columns.get("io_class"), columns.get("io_config"))
     if group is not None:
         columns["group"] = lookup.group(group)
     storage_edits.create_node(columns, create_group=group is None, init=init)
@@ -64,13 +67,18 @@ def modify(
         Whether anything changed.
 
     Raises:
+        InvalidName: the user name or the address is unusable.
         NotFound: there is no such node or group.
+        StorageError: its I/O class cannot work with the new I/O config.
     """
     node = lookup.node(name)
+    _check_log_in(texts)
     columns = {**values, **fields.given(texts)}
     if group is not None:
         columns["group"] = lookup.group(group).id
     columns["io_config"] = io_config.build(config, variables, node.io_config)
+    if "io_class" in columns or columns["io_config"] != node.io_config:
+        io_config.check(columns.get("io_class", node.io_class), columns["io_config"])
     return storage_edits.update(node, columns)
 
 
@@ -104,11 +112,13 @@ def activate(name: str, texts: Mapping[str, str | None]) -> bool:
         False if it is active already; then nothing was changed.
 
     Raises:
+        InvalidName: the user name or the address is unusable.
         NotFound: there is no such node.
     """
     node = lookup.node(name)
     if node.active:
         return False
+    _check_log_in(texts)
     return storage_edits.update(node, {"active": True, **fields.given(texts)})
 
 
@@ -175,3 +185,12 @@ def path_on_node(node: StorageNode, path: str) -> str:
     if len(relative) > REQUEST_PATH_LIMIT or not lookup.storable(relative):
         raise InvalidName(f'invalid path "{shown}": too long, or not valid UTF-8.')
     return relative or "."
+
+
+def _check_log_in(texts: Mapping[str, str | None]) -> None:
+    """Refuse a user name or an address that daemons would refuse; either may be absent.
+
+    Raises:
+        InvalidName: one of them could be mistaken for something else.
+    """
+    safe_address(texts.get("username") or "user", texts.get("address") or "host")

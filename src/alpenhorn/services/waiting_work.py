@@ -13,6 +13,7 @@ from alpenhorn.common.units import utcnow
 from alpenhorn.db import ArchiveFile, HasFile, StorageGroup, StorageNode, WantsFile
 from alpenhorn.db.queries import file_report, waiting
 from alpenhorn.db.queries.filters import FileFilter
+from alpenhorn.db.queries.protection import configured
 from alpenhorn.db.queries.waiting import NO_FILES, Fate, Files, Place, Reason, Sums, Why
 from alpenhorn.errors import NotFound
 from alpenhorn.services import lookup, nodes
@@ -29,6 +30,7 @@ _WORDS = {
     Why.TO_BE_SENT: "still to be copied from here",
     Why.ARCHIVE_COPIES_COMING: "too few archive copies yet; more are requested",
     Why.TOO_FEW_ARCHIVE_COPIES: "too few archive copies: not removed",
+    Why.ARCHIVE_COPIES_UNVERIFIED: "archive copies are verified first",
 }
 
 
@@ -148,7 +150,8 @@ class CleanWork:
 
     def stuck(self, pending: int) -> list[Stuck]:
         """Say what does not move, in two statements."""
-        return [*_idle_node(self._node, pending), *map(_stuck, self._shelf.clean_reasons())]
+        reasons = self._shelf.clean_reasons(configured())
+        return [*_idle_node(self._node, pending), *map(_stuck, reasons)]
 
 
 class ScanWork:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from alpenhorn.common.names import invalid_import_path
 from alpenhorn.errors import FailureClass, InvalidName
+from alpenhorn.transfer.options import NO_OPTIONS, RouteOptions
 
 T = TypeVar("T")
 
@@ -67,11 +68,13 @@ class Endpoint:
         local: the source is a directory on this host.
         address: ``user@host`` for a remote source, else None.
         root: absolute path of the source node's root.
+        options: what the source node's I/O config says about the way to it.
     """
 
     local: bool
     address: str | None
     root: str
+    options: RouteOptions = NO_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ class Limits:
 
     Args:
         timeout: seconds for the whole batch, None for no limit (see `time_limit`).
-        remote_shell: command that logs in to the source's host, e.g. ``("ssh", "-q")``.
+        remote_shell: command that logs in to the source's host; ``("ssh",)`` is OpenSSH with our
+            options (see `ssh`), any other is used as it stands.
         bwlimit: bytes per second, None for no limit.
         silence: seconds without any data after which a connection counts as lost.
     """
@@ -116,7 +120,7 @@ class Mover(Protocol):
 
     @property
     def name(self) -> str:
-        """The word for this mover in logs and metrics: ``rsync``, ``link`` or ``internal``."""
+        """The mover's word in logs and metrics: ``rsync``, ``bbcp``, ``link`` or ``internal``."""
 
     def move(
         self, items: Sequence[Item], source: Endpoint, staging: Path, limits: Limits

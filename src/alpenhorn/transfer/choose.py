@@ -7,20 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from alpenhorn.transfer.batch import Endpoint, Item, Limits, Mover, Outcome
+from alpenhorn.transfer.bbcp import BbcpMover
 from alpenhorn.transfer.copy import CopyMover
 from alpenhorn.transfer.link import LinkMover
 from alpenhorn.transfer.rsync import RsyncMover
 
 
-def movers_for(local: bool, may_link: bool) -> list[Mover]:
+def movers_for(local: bool, may_link: bool, use_bbcp: bool = False) -> list[Mover]:
     """Return the movers to try, best first.
 
     Args:
         local: the source is a directory on this host.
         may_link: sharing bytes with the source is harmless (neither node is an archive node).
+        use_bbcp: the source is remote, bbcp is at both ends, and the files are worth it.
     """
     if not local:
-        return [RsyncMover()]
+        return [BbcpMover(), RsyncMover()] if use_bbcp else [RsyncMover()]
     return [LinkMover(), CopyMover()] if may_link else [CopyMover()]
 
 

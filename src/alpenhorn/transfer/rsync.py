@@ -19,14 +19,15 @@ import shlex
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from alpenhorn.common.names import safe_address
 from alpenhorn.common.processes import run_command
-from alpenhorn.errors import FailureClass, InvalidName
+from alpenhorn.errors import FailureClass
+from alpenhorn.transfer import sharing
 from alpenhorn.transfer.batch import Endpoint, Item, Limits, Outcome
-from alpenhorn.transfer.failures import cause
+from alpenhorn.transfer.failures import TransferFailed, cause
 from alpenhorn.transfer.rsync_report import Report, read_report
 
 _OPTIONS = (
@@ -60,15 +61,16 @@ class RsyncMover:
             return
         try:
             command = _command(program, source, limits)
-        except InvalidName as error:
-            yield from _all_fail(items, FailureClass.ROUTE, f"no way to the source: {error}")
+        except TransferFailed as failed:
+            yield from _all_fail(items, failed.failure, str(failed))
             return
+        run = _Run(command, source, staging, limits)
         together = [item for item in items if _base(item) is not None]
         if together:
-            yield from _run(command, together, staging, limits)
+            yield from run.batch(together)
         for item in items:
             if _base(item) is None:
-                yield _run_alone(command, item, staging, limits)
+                yield run.alone(item)
 
 
 def _all_fail(items: Sequence[Item], failure: FailureClass, message: str) -> Iterator[Outcome]:
@@ -76,7 +78,11 @@ def _all_fail(items: Sequence[Item], failure: FailureClass, message: str) -> Ite
 
 
 def _command(program: str, source: Endpoint, limits: Limits) -> list[str]:
-    """Return the command line up to the destination; raises InvalidName for a bad address."""
+    """Return the command line up to the destination.
+
+    Raises:
+        TransferFailed: nobody can log in at the source's host.
+    """
     command = [program, *_OPTIONS, f"--timeout={limits.silence}"]
     if os.geteuid() == 0:
         command += ["--group", "--owner"]
@@ -86,10 +92,13 @@ def _command(program: str, source: Endpoint, limits: Limits) -> list[str]:
         command.append(f"--bwlimit={max(1, limits.bwlimit // 1024)}")
     if source.local:
         return [*command, "--", "/"]
-    user, _, host = (source.address or "").partition("@")
-    address = safe_address(user, host)
-    command += [f"--rsh={shlex.join(limits.remote_shell)}", "--remote-option=--no-sparse"]
-    return [*command, "--", f"{address}:/"]
+    shell = sharing.remote_shell(source, limits.remote_shell)
+    command += [f"--rsh={shlex.join(shell)}", "--remote-option=--no-sparse"]
+    if source.options.compress:
+        command.append("--compress")
+    if source.options.rsync_path:
+        command.append(f"--rsync-path={source.options.rsync_path}")
+    return [*command, "--", f"{source.address}:/"]
 
 
 @cache
@@ -120,44 +129,57 @@ def _entry(item: Item) -> bytes:
     return os.fsencode(f"{base.rstrip('/')}/./{item.path}\0")
 
 
-def _run(
-    command: Sequence[str], items: Sequence[Item], staging: Path, limits: Limits
-) -> Iterator[Outcome]:
-    """Run rsync once for `items`, which all have a `_base`."""
-    complete_before = {
-        item.key for item in items if _make_ready(staging / item.path) == item.size_b
-    }
-    try:
+@dataclass(frozen=True)
+class _Run:
+    """Runs of one rsync command line; `command` lacks the destination."""
+
+    command: Sequence[str]
+    source: Endpoint
+    staging: Path
+    limits: Limits
+
+    def batch(self, items: Sequence[Item]) -> Iterator[Outcome]:
+        """Run rsync once for `items`, which all have a `_base`."""
+        complete_before = {
+            item.key for item in items if _make_ready(self.staging / item.path) == item.size_b
+        }
+        try:
+            report = self._report(b"".join(_entry(item) for item in items))
+        except OSError as error:
+            text = f"cannot start rsync: {cause(error)}"
+            yield from _all_fail(items, FailureClass.DESTINATION, text)
+            return
+        if not (self.source.local or report.finished):
+            sharing.give_up(self.source)
+        for item in items:
+            yield _judge(item, self.staging, report, item.key in complete_before)
+
+    def _report(self, entries: bytes) -> Report:
+        """Run rsync for a list of files; raises OSError if it cannot be started."""
         status, stdout, stderr = run_command(
-            [*command, f"{staging}/"],
-            timeout=limits.timeout,
-            input=b"".join(_entry(item) for item in items),
+            [*self.command, f"{self.staging}/"],
+            timeout=self.limits.timeout,
+            input=entries,
             env=_environment(),
         )
-    except OSError as error:
-        yield from _all_fail(items, FailureClass.DESTINATION, f"cannot start rsync: {cause(error)}")
-        return
-    report = read_report(status, stdout + "\n" + stderr, limits.timeout)
-    for item in items:
-        yield _judge(item, staging, report, item.key in complete_before)
+        return read_report(status, stdout + "\n" + stderr, self.limits.timeout, self.source.address)
 
-
-def _run_alone(command: Sequence[str], item: Item, staging: Path, limits: Limits) -> Outcome:
-    """Run rsync for a file that has another name at the source than it is staged under."""
-    directory, _, name = item.source.rpartition("/")
-    apart = staging / f".alone-{item.key}"
-    target = staging / item.path
-    try:
-        apart.mkdir(exist_ok=True)
-        renamed = Item(item.key, name, f"{_clean(directory)}/{name}", item.size_b, item.md5)
-        outcome = next(_run(command, [renamed], apart, limits))
-        if outcome.ok:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (apart / name).rename(target)
-            apart.rmdir()
-    except OSError as error:
-        return Outcome(item.key, FailureClass.DESTINATION, f"cannot write here: {cause(error)}")
-    return outcome
+    def alone(self, item: Item) -> Outcome:
+        """Run rsync for a file that has another name at the source than it is staged under."""
+        directory, _, name = item.source.rpartition("/")
+        apart = self.staging / f".alone-{item.key}"
+        target = self.staging / item.path
+        try:
+            apart.mkdir(exist_ok=True)
+            renamed = Item(item.key, name, f"{_clean(directory)}/{name}", item.size_b, item.md5)
+            outcome = next(replace(self, staging=apart).batch([renamed]))
+            if outcome.ok:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (apart / name).rename(target)
+                apart.rmdir()
+        except OSError as error:
+            return Outcome(item.key, FailureClass.DESTINATION, f"cannot write here: {cause(error)}")
+        return outcome
 
 
 def _environment() -> dict[str, str]:

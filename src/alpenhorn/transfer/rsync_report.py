@@ -14,9 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from alpenhorn.errors import FailureClass
+from alpenhorn.transfer.ssh_failures import explain
 
 _FINISHED = (0, 23, 24)
 """rsync came to its end, perhaps with complaints about single files (rsync(1), EXIT VALUES)."""
+_CONNECTION = (2, 12, 30, 127, 255)
+"""Protocol incompatibility or error, silence; from the remote shell: no such program, no login."""
 _INTERRUPTED = (19, 20)
 """SIGUSR1; SIGINT, SIGTERM or SIGHUP."""
 
@@ -72,17 +75,23 @@ class Report:
         return next((self.by_name[name] for name in names if name in self.by_name), None)
 
 
-def read_report(status: int | None, text: str, timeout: float | None) -> Report:
+def read_report(
+    status: int | None, text: str, timeout: float | None, address: str | None = None
+) -> Report:
     """Read what rsync printed.
 
     Args:
         status: exit status; negative if killed by a signal, None if killed after the time limit.
         text: standard output and standard error.
         timeout: that limit in seconds, for the message.
+        address: ``user@host`` of a remote source, for the message.
     """
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     lines = [line for line in lines if not _METADATA.search(line)]
-    return Report(status, _overall(status, lines, timeout), _complaints(lines))
+    overall = _overall(status, lines, timeout)
+    if overall.failure is FailureClass.ROUTE:
+        overall = _of_the_host(status, text, timeout, address) or overall
+    return Report(status, overall, _complaints(lines))
 
 
 def _complaints(lines: Iterable[str]) -> dict[str, Complaint]:
@@ -120,6 +129,20 @@ def _blame(line: str) -> FailureClass:
     if _HERE_IS_FULL.search(line) or _HERE.search(line):
         return FailureClass.DESTINATION
     return FailureClass.ROUTE
+
+
+def _of_the_host(
+    status: int | None, text: str, timeout: float | None, address: str | None
+) -> Complaint | None:
+    """Explain what is wrong with the other host, if that was the reason."""
+    user, _, host = (address or "").partition("@")
+    reason = None
+    if host and status is None:
+        limit = f"the time limit of {timeout or 0:.0f} s"
+        reason = f"stopped after {limit}: is {host} that slow? (daemon.pull_bytes_per_second)"
+    elif host and status in _CONNECTION:
+        reason = explain(text, user, host)
+    return Complaint(FailureClass.ROUTE, reason) if reason else None
 
 
 def _overall(status: int | None, lines: list[str], timeout: float | None) -> Complaint:

@@ -146,6 +146,38 @@ def test_commands_die_with_a_daemon_that_is_killed_by_force(lifeline):
     assert lifeline.wait() == b""
 
 
+GUARDING = """
+import subprocess, sys
+from alpenhorn.common import processes
+
+child = subprocess.Popen(["sh", "-c", sys.argv[1], sys.argv[2]], start_new_session=True)
+processes.guard(child)
+print("guarded", flush=True)
+if sys.argv[3] == "waits":
+    child.wait()
+"""
+
+
+@pytest.mark.parametrize("how", ["waits", "returns"])
+def test_what_is_guarded_dies_with_the_program(lifeline, how):
+    """Whether it is killed by force or comes to its regular end."""
+    command = [sys.executable, "-c", GUARDING, FAMILY, lifeline.path, how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
+        assert lifeline.wait() == b"up\n"
+        assert program.stdout.readline() == b"guarded\n"
+        if how == "waits":
+            program.kill()
+    assert lifeline.wait() == b""
+
+
+def test_what_is_no_longer_guarded_is_left_alone():
+    with subprocess.Popen(["true"], start_new_session=True) as process:
+        processes.guard(process)
+        assert processes._registry.groups() == (process.pid,)
+    processes.unguard(process)
+    assert processes._registry.groups() == ()
+
+
 def test_a_guard_that_was_killed_is_replaced():
     run_command(["true"])
     guard = processes._registry._guard

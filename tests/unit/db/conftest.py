@@ -15,6 +15,7 @@ import pytest
 
 from alpenhorn import db, events
 from alpenhorn.db import connection
+from alpenhorn.db.queries import deletion
 
 PATIENCE_S = 60
 """How long a test waits for threads and processes before it fails."""
@@ -143,6 +144,20 @@ def source(make: Any) -> db.StorageNode:
 def dest(make: Any) -> db.StorageNode:
     """A node to copy to, of the group ``target``."""
     return make.node("dest", group="target")
+
+
+@pytest.fixture
+def claimed(make: Any, archives: Any) -> Callable[[str, db.StorageNode], db.ArchiveFileCopy]:
+    """Make a copy that a daemon is deleting: archive copies protect the file."""
+
+    def claim(path: str, node: db.StorageNode) -> db.ArchiveFileCopy:
+        for archive in archives[:2]:
+            make.copy(path, archive)
+        copy = make.copy(path, node, "Y", "N")
+        assert deletion.claim(node.id, [copy.id], {}).taken
+        return db.ArchiveFileCopy.get_by_id(copy.id)
+
+    return claim
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.db.operations import Doorbell
-from alpenhorn.db.queries import checks, deletion
+from alpenhorn.db.queries import checks, deletion, evidence
 from alpenhorn.db.storage import GIB
 
 
@@ -236,17 +236,17 @@ def test_a_claim_takes_no_copies_of_other_nodes(make, protected, field):
 def test_a_claim_keeps_evidence_of_what_protected_the_file(protected):
     copy = protected("a/f")
     claim(copy)
-    (row,) = deletion.DeletionEvidence.select()
+    (row,) = evidence.DeletionEvidence.select()
     assert (row.copy_id, row.file_id, row.node_id) == (copy.id, copy.file_id, copy.node_id)
     assert [each["node"] for each in json.loads(row.protected_by)] == ["arc0", "arc1"]
     assert row.removed is None
     deletion.removed([copy.id])
-    assert deletion.DeletionEvidence.get().removed is not None
+    assert evidence.DeletionEvidence.get().removed is not None
 
 
 def test_a_refused_claim_leaves_no_evidence(make, field):
     claim(make.copy("a/f", field, "Y", "N"))
-    assert deletion.DeletionEvidence.select().count() == 0
+    assert evidence.DeletionEvidence.select().count() == 0
 
 
 def test_a_claimed_copy_is_taken_up_again_after_a_crash(protected, field):

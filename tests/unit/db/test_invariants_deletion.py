@@ -7,7 +7,7 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.db import connection
-from alpenhorn.db.queries import deletion, doorbell
+from alpenhorn.db.queries import deletion, doorbell, evidence
 from alpenhorn.db.storage import GIB
 
 MD5 = "0" * 32
@@ -226,10 +226,10 @@ def test_invariant_07_nothing_goes_if_the_count_fails(make, archives, monkeypatc
     copies = [make.copy("a/f", archive) for archive in archives[:3]]
     release(copies[2])
 
-    def broken(_):
+    def broken(_files, _rule):
         raise pw.OperationalError("lost")
 
-    monkeypatch.setattr(deletion, "_protectors", broken)
+    monkeypatch.setattr(deletion, "guards", broken)
     with pytest.raises((pw.OperationalError, pw.ProgrammingError)):
         claim(copies[2])
     assert state(copies[2]) == "YN"
@@ -240,7 +240,7 @@ def test_invariant_07_no_claim_without_its_evidence(make, archives):
     copies = [make.copy("a/f", archive) for archive in archives[:3]]
     release(copies[2])
     assert doorbell.available()
-    deletion.DeletionEvidence.drop_table()
+    evidence.DeletionEvidence.drop_table()
     with pytest.raises((pw.OperationalError, pw.ProgrammingError)):
         claim(copies[2])
     assert state(copies[2]) == "YN"

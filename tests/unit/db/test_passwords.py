@@ -48,6 +48,16 @@ def test_environment_goes_before_file_and_file_before_url(monkeypatch, password_
     assert password_of(url=url, password_file=str(password_file)) == "exported"
 
 
+def test_a_password_that_was_just_typed_goes_first(monkeypatch, password_file):
+    monkeypatch.setenv(engines.PASSWORD_VARIABLE, "exported")
+    section = {"url": "mysql://keeper:typed@127.0.0.1:1/index", "password_file": str(password_file)}
+    database = engines.make(section, prefer_written=True)
+    assert database.connect_params["password"] == "typed"
+    section["url"] = "mysql" + URL
+    database = engines.make(section, prefer_written=True)
+    assert database.connect_params["password"] == "exported"
+
+
 def test_a_home_directory_in_the_path_is_understood(monkeypatch, password_file):
     monkeypatch.setenv("HOME", str(password_file.parent))
     assert password_of(url="postgresql" + URL, password_file="~/password") == SECRET

@@ -199,8 +199,8 @@ def test_only_what_is_known_is_compared_and_case_does_not_matter(request_, dest,
     assert request.finish(dest, 512, True, MD5, time.time()) is True
 
 
-def test_a_copy_that_is_being_deleted_is_not_recorded(request_, make, dest, heard):
-    make.copy("a/f", dest, "M", "N")
+def test_a_copy_that_is_being_deleted_is_not_recorded(request_, dest, heard, claimed):
+    claimed("a/f", dest)
     assert request_.finish(dest, 512, True, True, time.time()) is False
     assert end(request_) == (False, False)
     assert heard == []

@@ -60,7 +60,7 @@ INDEXES = {
 }
 # ... and the five that make each pass cheap (W-20).
 ADDED = {
-    "archivefilecopy": {("node_id has_file wants_file", False)},
+    "archivefilecopy": {("node_id has_file wants_file file_id", False)},
     "archivefilecopyrequest": {
         ("group_to_id completed cancelled", False),
         ("node_from_id completed cancelled", False),

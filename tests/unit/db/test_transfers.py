@@ -276,10 +276,10 @@ def test_a_finished_transfer_changes_the_row_that_exists(make, source, dest, sta
     assert db.ArchiveFileCopy.get(node=dest).id == old.id
 
 
-def test_a_copy_that_is_being_deleted_at_this_moment_is_not_recorded(make, source, dest):
+def test_a_copy_that_is_being_deleted_at_this_moment_is_not_recorded(make, source, dest, claimed):
     request = make.request("a/f", source, "target")
     other = make.request("a/g", source, "target")
-    make.copy("a/f", dest, "M", "N")
+    claimed("a/f", dest)
     assert transfers.finish(dest, [arrived(request), arrived(other)]).recorded == {other.id}
     assert make.states(dest) == {"a/f": "MN", "a/g": "YY"}
     assert end(request) == (False, False)

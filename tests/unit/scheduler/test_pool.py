@@ -17,6 +17,7 @@ from alpenhorn.scheduler import (
     run_one,
     threadlocal,
 )
+from alpenhorn.scheduler.pool import rest
 
 LONG = 30.0
 """Seconds. A time-out that is reached only if a promise is broken."""
@@ -114,6 +115,52 @@ def test_a_lost_database_does_not_end_the_worker_and_the_task_is_repeated(queue,
     Task(work, queue, "a", requeue=True)
     assert done.wait(LONG)
     assert attempts[0] is attempts[1]
+
+
+def test_a_worker_rests_longer_and_longer_while_the_database_is_away(queue, pools, monkeypatch):
+    """Otherwise the whole queue would fail at once, again and again; a success ends it."""
+    failed_in_a_row = []
+    done = threading.Event()
+    attempts = []
+
+    def no_rest(failures):
+        failed_in_a_row.append(failures)
+        return 0.0
+
+    def work(task):
+        attempts.append(task)
+        if len(attempts) in (1, 2, 3, 5):
+            raise ConnectionError
+        if len(attempts) == 6:
+            done.set()
+
+    monkeypatch.setattr("alpenhorn.scheduler.pool.rest", no_rest)
+    Task(work, queue, "a", requeue=True)
+    Task(work, queue, "a", requeue=True)
+    pool = pools(1, transient=(ConnectionError,))
+    assert done.wait(LONG)
+    assert pool.shutdown(LONG)
+    assert failed_in_a_row == [1, 2, 3, 0, 1, 0]
+
+
+def test_rests_double_up_to_a_minute():
+    assert [rest(failures) for failures in range(9)] == [0, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert rest(100_000) == 60
+
+
+def test_a_worker_that_rests_stops_at_once(queue, pools, monkeypatch):
+    monkeypatch.setattr("alpenhorn.scheduler.pool.FIRST_REST", 10 * LONG)
+    monkeypatch.setattr("alpenhorn.scheduler.pool.LONGEST_REST", 10 * LONG)
+    failed = threading.Event()
+
+    def work(task):
+        failed.set()
+        raise ConnectionError
+
+    pool = pools(1, transient=(ConnectionError,))
+    Task(work, queue, "a")
+    assert failed.wait(LONG)
+    assert pool.shutdown(LONG)
 
 
 def test_idle_workers_stop_at_once(queue, pools, monkeypatch, caplog):

@@ -13,6 +13,7 @@ import pytest
 
 from alpenhorn.errors import FailureClass
 from alpenhorn.transfer.batch import Endpoint, Item, Limits, Outcome
+from alpenhorn.transfer.options import NO_OPTIONS, read_options
 from alpenhorn.transfer.rsync import RsyncMover
 
 SCRIPT = """#!/bin/sh
@@ -28,6 +29,7 @@ class FakeRsync:
     def __init__(self, tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.tmp = tmp
         self.staging = tmp / "staging"
+        self.options = NO_OPTIONS
         self.staging.mkdir()
         (tmp / "bin").mkdir()
         self.install("exit 0")
@@ -39,7 +41,7 @@ class FakeRsync:
         (self.tmp / "bin/rsync").chmod(0o755)
 
     def move(self, *items: Item, limits: Limits | None = None) -> list[Outcome]:
-        source = Endpoint(False, "user@far.example", "/data")
+        source = Endpoint(False, "user@far.example", "/data", self.options)
         limits = limits or Limits(60, ("ssh", "-q"))
         return list(RsyncMover().move(items, source, self.staging, limits))
 
@@ -108,6 +110,24 @@ def test_nothing_is_compressed_and_the_rate_is_limited_on_wish(rsync: FakeRsync)
     rsync.move(FILE, limits=Limits(60, ("ssh",), bwlimit=2**20))
     assert "--bwlimit=1024" in rsync.words()
     assert not [word for word in rsync.words() if word.startswith(("-z", "--compress"))]
+
+
+def test_the_nodes_settings_are_passed_on(rsync: FakeRsync) -> None:
+    rsync.options = read_options({"rsync_path": "/opt/bin/rsync", "compress": True})
+    rsync.move(FILE)
+    assert {"--rsync-path=/opt/bin/rsync", "--compress"} < set(rsync.words())
+
+
+def test_a_failure_names_the_host_and_what_to_do(rsync: FakeRsync) -> None:
+    rsync.install("echo 'bash: rsync: command not found' >&2; exit 127")
+    outcome = rsync.move(FILE)[0]
+    assert outcome.failure is FailureClass.ROUTE
+    assert outcome.message.startswith("there is no rsync on far.example: install it")
+    rsync.install("exec sleep 1000")
+    outcome = rsync.move(FILE, limits=Limits(0.3, ("false",)))[0]
+    assert outcome.failure is FailureClass.ROUTE
+    assert "time limit" in outcome.message
+    assert "far.example" in outcome.message
 
 
 @pytest.mark.parametrize(("version", "sparse"), [("3.1.2", False), ("3.1.3", True)])

@@ -114,3 +114,19 @@ def test_messages_are_one_short_printable_line() -> None:
     overall = read_report(12, "\x1b[31mrsync: " + "x" * 500, None).overall
     assert overall.message.isprintable()
     assert len(overall.message) < 250
+
+
+def test_a_full_disk_here_is_not_taken_for_a_broken_connection() -> None:
+    """Each side's rsync complains when the other one ends."""
+    text = (
+        'rsync: [receiver] write failed on "/x": No space left on device (28)\n'
+        "rsync: connection unexpectedly closed (40 bytes received so far) [generator]"
+    )
+    assert read_report(12, text, None, "me@far").overall.failure is FailureClass.DESTINATION
+
+
+def test_a_host_that_cannot_be_used_is_named() -> None:
+    text = "rsync: connection unexpectedly closed (0 bytes received so far) [Receiver]"
+    overall = read_report(12, text, None, "me@far").overall
+    assert overall.failure is FailureClass.ROUTE
+    assert overall.message.startswith("the connection to far broke off")

@@ -11,22 +11,29 @@ import logging
 from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.db import ArchiveFileCopy
-from alpenhorn.db.queries import deletion
+from alpenhorn.db.queries import deletion, evidence, overdue, protection
+from alpenhorn.db.queries.protection import Protection
 
 log = logging.getLogger(__name__)
 
 
 def dispatch(node: UpdateableNode) -> None:
-    """Hand the copies of a node that may go to its storage class."""
+    """Hand the copies of a node that may go to its storage class.
+
+    Nothing is queued or running for the node.
+    """
+    rule = protection.configured()
+    evidence.end_stale_claims(node.db)
     limit = LOOKAHEAD + len(node.patience.resting())
     copies = [
         copy
-        for copy in deletion.deletable(node.db, limit)
+        for copy in deletion.deletable(node.db, limit, rule)
         if node.patience.ready(("delete", copy.id))
     ]
     for copy in copies:
         node.patience.tried(("delete", copy.id))
-    copies += _worth_a_refusal(node)
+    _have_checked(node, rule)
+    copies += _worth_a_refusal(node, rule)
     if copies:
         node.worked = True
         for copy in copies:
@@ -34,9 +41,19 @@ def dispatch(node: UpdateableNode) -> None:
         node.io.delete_many(sorted(copies, key=lambda copy: copy.id))
 
 
-def _worth_a_refusal(node: UpdateableNode) -> list[ArchiveFileCopy]:
+def _have_checked(node: UpdateableNode, rule: Protection) -> None:
+    """Put up for a check the archive copies whose age keeps released copies of the node."""
+    count = overdue.put_up_for_check(node.db, rule, LOOKAHEAD)
+    if count:
+        log.info(
+            f"Requesting verification of {count} archive copies, on which released copies on "
+            f"{node.name} wait: not verified for {rule.max_age_days} days."
+        )
+
+
+def _worth_a_refusal(node: UpdateableNode, rule: Protection) -> list[ArchiveFileCopy]:
     """Return blocked copies whose refusal is to be told in full; else say how many there are."""
-    waiting = deletion.waiting(node.db, FEW)
+    waiting = deletion.waiting(node.db, FEW, rule)
     news = [
         copy_id
         for copy_id, protecting in waiting.rows
@@ -45,6 +62,7 @@ def _worth_a_refusal(node: UpdateableNode) -> list[ArchiveFileCopy]:
     if waiting.too_few > FEW:
         text = f"{waiting.too_few} released copies on {node.name} wait for more archive copies."
         node.obstacles.say("too few", text)
+    _say_unverified(node, waiting.unverified)
     if waiting.transfer_pending:
         text = (
             f"Skipping delete of {waiting.transfer_pending} copies on node {node.name}: "
@@ -54,3 +72,13 @@ def _worth_a_refusal(node: UpdateableNode) -> list[ArchiveFileCopy]:
     else:
         node.obstacles.gone("transfer pending")
     return deletion.by_copy_ids(news)
+
+
+def _say_unverified(node: UpdateableNode, count: int) -> None:
+    if not count:
+        node.obstacles.gone("unverified")
+        return
+    text = (
+        f"{count} released copies on {node.name} wait until archive copies have been verified again"
+    )
+    node.obstacles.say("unverified", f"{text}.")

@@ -12,7 +12,7 @@ from alpenhorn.common.units import utcnow
 from alpenhorn.db.acquisition import ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.enums import HasFile, WantsFile
-from alpenhorn.db.queries import doorbell
+from alpenhorn.db.queries import doorbell, releases
 from alpenhorn.db.queries.common import chunks, tuples
 from alpenhorn.db.storage import StorageNode, StorageTransferAction
 
@@ -35,7 +35,7 @@ def apply(node: StorageNode, file_ids: Sequence[int]) -> None:
     sources = _clean_sources(node)
     for source_id in sources:
         for chunk in chunks(file_ids):
-            _release(source_id, chunk)
+            _release(source_id, chunk, f"auto-clean: added to {node.name}")
     doorbell.ring_nodes(sources)
 
 
@@ -103,11 +103,15 @@ def _request_missing(node: StorageNode, group_id: int, file_ids: Iterable[int]) 
         ArchiveFileCopyRequest.insert_many(rows).execute()
 
 
-def _release(node_id: int, file_ids: list[int]) -> None:
+def _release(node_id: int, file_ids: list[int], by: str) -> None:
     """Release the healthy, wanted copies of the files on a node."""
+    chosen = (
+        (ArchiveFileCopy.node == node_id)
+        & (ArchiveFileCopy.file << file_ids)
+        & (ArchiveFileCopy.has_file == HasFile.PRESENT)
+        & (ArchiveFileCopy.wants_file == WantsFile.KEEP)
+    )
+    releases.note(chosen, WantsFile.RELEASED, by)
     ArchiveFileCopy.update(wants_file=WantsFile.RELEASED, last_update=utcnow()).where(
-        ArchiveFileCopy.node == node_id,
-        ArchiveFileCopy.file << file_ids,
-        ArchiveFileCopy.has_file == HasFile.PRESENT,
-        ArchiveFileCopy.wants_file == WantsFile.KEEP,
+        chosen
     ).execute()

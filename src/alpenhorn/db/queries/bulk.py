@@ -15,7 +15,7 @@ import peewee as pw
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.connection import change, database_proxy, repeat_on_deadlock
-from alpenhorn.db.queries import doorbell
+from alpenhorn.db.queries import doorbell, releases
 from alpenhorn.db.queries.filters import FileFilter
 
 
@@ -115,16 +115,15 @@ def update_copies(node_id: int, states: Any, chosen: Any, values: dict[str, Any]
     # A derived table, since MySQL refuses to read the table that it updates in any other way;
     # DISTINCT, so that its optimiser does not merge it away.
     ids = chosen.select(ArchiveFileCopy.id).distinct().alias("chosen")
+    meant = (
+        (ArchiveFileCopy.node == node_id)
+        & states
+        & (ArchiveFileCopy.id << pw.Select([ids], [ids.c.id]))
+    )
     with change():
-        changed = (
-            ArchiveFileCopy.update(values)
-            .where(
-                ArchiveFileCopy.node == node_id,
-                states,
-                ArchiveFileCopy.id << pw.Select([ids], [ids.c.id]),
-            )
-            .execute()
-        )
+        if "wants_file" in values:
+            releases.note(meant, values["wants_file"])
+        changed = ArchiveFileCopy.update(values).where(meant).execute()
         if changed:
             doorbell.ring_nodes([node_id])
     return int(changed)

@@ -14,7 +14,7 @@ from alpenhorn.common.units import utcnow
 from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
-from alpenhorn.db.queries import autoactions
+from alpenhorn.db.queries import autoactions, verification
 from alpenhorn.db.queries.common import by_id, by_ids, chunks, copies_with_files, lock_files
 from alpenhorn.db.storage import StorageNode
 
@@ -26,6 +26,11 @@ class Verdict:
     copy_id: int
     has_file: HasFile
     size_b: int | None = None
+
+    @property
+    def good(self) -> bool:
+        """Are the bytes those that the index knows?"""
+        return self.has_file is HasFile.PRESENT
 
 
 def suspect(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
@@ -60,7 +65,7 @@ def record(node: StorageNode, verdicts: Sequence[Verdict]) -> int:
     now = utcnow()
     changed = 0
     with change():
-        added = _never_present([v.copy_id for v in verdicts if v.has_file == HasFile.PRESENT])
+        added = _never_present([v.copy_id for v in verdicts if v.good])
         lock_files(added.values())
         for state in HasFile:
             found = {v.copy_id: v.size_b for v in verdicts if v.has_file == state}
@@ -70,6 +75,8 @@ def record(node: StorageNode, verdicts: Sequence[Verdict]) -> int:
                     values["size_b"] = by_id(ArchiveFileCopy.size_b, {i: found[i] for i in ids})
                 changed += _update_suspect(ids, values)
         _add(node, added)
+        verification.verified(v.copy_id for v in verdicts if v.good)
+        verification.failed(v.copy_id for v in verdicts if not v.good)
     return changed
 
 

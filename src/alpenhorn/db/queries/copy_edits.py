@@ -16,7 +16,7 @@ from alpenhorn.db.acquisition import ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
-from alpenhorn.db.queries import doorbell
+from alpenhorn.db.queries import doorbell, releases
 from alpenhorn.db.queries.common import lock_files, tuples
 from alpenhorn.db.queries.file_report import copy_of
 from alpenhorn.db.storage import StorageGroup, StorageNode
@@ -71,6 +71,7 @@ def set_wants(file: ArchiveFile, node: StorageNode | None, wants: WantsFile) -> 
     with change():
         lock_files([file.id])
         nodes = [node_id for (node_id,) in tuples(copy.select(copy.node).where(chosen))]
+        releases.note(chosen, wants)
         changed = copy.update(wants_file=wants).where(chosen).execute()
         doorbell.ring_nodes(nodes)
     return int(changed)
@@ -135,6 +136,8 @@ def _update(copy: ArchiveFileCopy, values: Mapping[str, Any]) -> bool:
     as_read = (ArchiveFileCopy.has_file == copy.has_file) & (
         ArchiveFileCopy.wants_file == copy.wants_file
     )
+    if "wants_file" in new:
+        releases.note(ArchiveFileCopy.id == copy.id, WantsFile(new["wants_file"]))
     query = ArchiveFileCopy.update(new).where(ArchiveFileCopy.id == copy.id, as_read)
     if not query.execute():
         raise _overtaken()

@@ -1,15 +1,14 @@
 """Deletion with proof: who may go, the claim, and what follows (spec: data-index.md §8.2).
 
-A copy is deleted only if enough *protecting* copies exist: other copies, present and not released,
-on other archive nodes, counting one per physical store. The claim is one transaction that locks
-the files, reads everything again, and sets the copy to (M,N); from then on it protects nobody. A
+A copy is deleted only if enough *protecting* copies exist (see `protection`). The claim is one
+transaction that locks the files, reads everything again, keeps the evidence, and sets the copy to
+(M,N); from then on it protects nobody, until the claim has ended, whatever becomes of its state. A
 crash leaves (M,N), which the next pass finds and claims again.
 """
 
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +17,9 @@ import peewee as pw
 
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
-from alpenhorn.db.connection import change, repeat_on_deadlock
-from alpenhorn.db.enums import HasFile, StorageType, WantsFile
-from alpenhorn.db.operations import DeletionEvidence
-from alpenhorn.db.queries import doorbell
+from alpenhorn.db.connection import change, is_sqlite, repeat_on_deadlock
+from alpenhorn.db.enums import HasFile, WantsFile
+from alpenhorn.db.queries import doorbell, evidence, verification
 from alpenhorn.db.queries.common import (
     by_ids,
     chunks,
@@ -30,9 +28,15 @@ from alpenhorn.db.queries.common import (
     lock_files,
     tuples,
 )
+from alpenhorn.db.queries.protection import (
+    TWO_COPIES,
+    Protection,
+    distinct_stores,
+    guards,
+    perhaps_protecting,
+    protecting,
+)
 from alpenhorn.db.storage import GIB, StorageNode
-
-ARCHIVE_COPIES_NEEDED = 2
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,19 @@ class Waiting:
 
     `too_few` counts those with too few archive copies; `rows` holds (copy id, protecting
     copies) of each if they are few, else it is empty; `transfer_pending` counts the sources of
-    pending requests.
+    pending requests; `unverified` those of `too_few` that wait only for the check of archive
+    copies which were not verified recently.
     """
 
     too_few: int
     rows: tuple[tuple[int, int], ...]
     transfer_pending: int
+    unverified: int = 0
 
 
-def deletable(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
+def deletable(
+    node: StorageNode, limit: int, rule: Protection = TWO_COPIES
+) -> list[ArchiveFileCopy]:
     """Return copies on a node that may probably be deleted: at most `limit`; one statement.
 
     Released copies come first, then, if the node is a field or transport node short of space, those
@@ -74,7 +82,7 @@ def deletable(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
     """
     released = list(
         _candidates(node)
-        .where(ArchiveFileCopy.wants_file == WantsFile.RELEASED, protecting() >= _needed())
+        .where(ArchiveFileCopy.wants_file == WantsFile.RELEASED, _protected(rule))
         .order_by(ArchiveFileCopy.id)
         .limit(limit)
     )
@@ -83,7 +91,7 @@ def deletable(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
         return released
     marked = (
         _candidates(node)
-        .where(ArchiveFileCopy.wants_file == WantsFile.REMOVABLE, protecting() >= _needed())
+        .where(ArchiveFileCopy.wants_file == WantsFile.REMOVABLE, _protected(rule))
         .order_by(ArchiveFileCopy.last_update, ArchiveFileCopy.id)
         .limit(limit - len(released))
     )
@@ -95,15 +103,16 @@ def deletable(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
     return released
 
 
-def waiting(node: StorageNode, few: int) -> Waiting:
-    """Count the released copies of a node that cannot be deleted yet; three statements at most.
+def waiting(node: StorageNode, few: int, rule: Protection = TWO_COPIES) -> Waiting:
+    """Count the released copies of a node that cannot be deleted yet; a few statements.
 
     Args:
         node: the node.
         few: up to this many are listed one by one.
+        rule: what must be left elsewhere.
     """
     blocked = _candidates(node).where(
-        ArchiveFileCopy.wants_file == WantsFile.RELEASED, protecting() < _needed()
+        ArchiveFileCopy.wants_file == WantsFile.RELEASED, ~_protected(rule)
     )
     released = ArchiveFileCopy.select().where(
         ArchiveFileCopy.node == node,
@@ -116,9 +125,11 @@ def waiting(node: StorageNode, few: int) -> Waiting:
     rows: tuple[tuple[int, int], ...] = ()
     if 0 < count <= few:
         query = blocked.order_by(ArchiveFileCopy.id)
-        query = query.select(ArchiveFileCopy.id, protecting().alias("protecting"))
+        query = query.select(ArchiveFileCopy.id, protecting(rule).alias("protecting"))
         rows = tuple(query.tuples())
-    return Waiting(count, rows, released.where(_is_source()).count())
+    old = count and rule.max_age_days is not None
+    unverified = blocked.where(perhaps_protecting() >= rule.copies).count() if old else 0
+    return Waiting(count, rows, released.where(_is_source()).count(), unverified)
 
 
 def by_copy_ids(copy_ids: Sequence[int]) -> list[ArchiveFileCopy]:
@@ -127,7 +138,12 @@ def by_copy_ids(copy_ids: Sequence[int]) -> list[ArchiveFileCopy]:
 
 
 @repeat_on_deadlock
-def claim(node_id: int, copy_ids: Sequence[int], stores: Mapping[int, object]) -> Claim:
+def claim(
+    node_id: int,
+    copy_ids: Sequence[int],
+    stores: Mapping[int, object],
+    rule: Protection = TWO_COPIES,
+) -> Claim:
     """Reserve copies for deletion by this process, in one transaction.
 
     Everything that allows the deletion is read again under the lock: the copy is still released
@@ -139,6 +155,7 @@ def claim(node_id: int, copy_ids: Sequence[int], stores: Mapping[int, object]) -
         copy_ids: copies on it.
         stores: for nodes that this host can see, a key of the physical store that they rest on;
             nodes with one key count once (invariant 3).
+        rule: what must be left elsewhere.
     """
     result = Claim()
     with change():
@@ -151,20 +168,20 @@ def claim(node_id: int, copy_ids: Sequence[int], stores: Mapping[int, object]) -
         lock_files(copy.file_id for copy in copies)
         lock_copies(copy.id for copy in copies)
         copies = list(by_ids(copies_with_files(), ArchiveFileCopy.id, [c.id for c in copies]))
-        protectors = _protectors(copies)
+        protectors = guards([copy.file_id for copy in copies], rule)
         sources = _pending_sources(node_id, [copy.file_id for copy in copies])
         missing_b = _missing_bytes(node)
         for copy in sorted(copies, key=_released_first):
             if not _wants_to_go(copy, missing_b > 0) or copy.file_id in sources:
                 continue
-            guards = _distinct_stores(copy, protectors.get(copy.file_id, []), stores)
-            if len(guards) < _needed():
-                result.refused.append((copy, len(guards)))
+            safe = distinct_stores(copy, protectors.get(copy.file_id, []), stores)
+            if len(safe) < rule.copies:
+                result.refused.append((copy, len(safe)))
                 continue
             result.taken.append(Claimed(copy, copy.has_file, copy.wants_file))
             missing_b -= _bytes(copy)
         result.taken = _set_claimed(result.taken)
-        _keep_evidence(result.taken, protectors)
+        evidence.keep([item.copy for item in result.taken], protectors)
     return result
 
 
@@ -181,10 +198,8 @@ def removed(copy_ids: Sequence[int]) -> None:
             ArchiveFileCopy.update(has_file=HasFile.ABSENT, last_update=now).where(
                 ArchiveFileCopy.id << chunk, ArchiveFileCopy.has_file != HasFile.ABSENT
             ).execute()
-            if doorbell.available():
-                DeletionEvidence.update(removed=now).where(
-                    DeletionEvidence.copy_id << chunk, DeletionEvidence.removed.is_null()
-                ).execute()
+        evidence.removed(copy_ids)
+        verification.over(copy_ids)
 
 
 def give_back(claimed: Iterable[Claimed]) -> None:
@@ -193,6 +208,7 @@ def give_back(claimed: Iterable[Claimed]) -> None:
     for item in claimed:
         by_state.setdefault((item.had, item.wanted), []).append(item.copy.id)
     with change():
+        evidence.given_back(copy_id for ids in by_state.values() for copy_id in ids)
         for (had, wanted), ids in by_state.items():
             for chunk in chunks(ids):
                 ArchiveFileCopy.update(has_file=had, wants_file=wanted, last_update=utcnow()).where(
@@ -215,8 +231,8 @@ def ring_waiting(file_ids: Sequence[int]) -> None:
     doorbell.ring_nodes(hosts)
 
 
-def _needed() -> int:
-    return ARCHIVE_COPIES_NEEDED
+def _protected(rule: Protection) -> Any:
+    return protecting(rule) >= rule.copies
 
 
 def _candidates(node: StorageNode) -> Any:
@@ -240,56 +256,20 @@ def _is_source() -> Any:
     )
 
 
-def protecting() -> Any:
-    """Expression: number of copies that protect the file of the current row."""
-    other, holder = ArchiveFileCopy.alias(), StorageNode.alias()
-    return (
-        other.select(pw.fn.COUNT(other.id))
-        .join(holder, on=(other.node == holder.id))
-        .where(
-            other.file == ArchiveFileCopy.file,
-            other.id != ArchiveFileCopy.id,
-            other.has_file == HasFile.PRESENT,
-            other.wants_file != WantsFile.RELEASED,
-            holder.storage_type == StorageType.ARCHIVE,
-        )
-    )
-
-
-def _protectors(copies: Sequence[ArchiveFileCopy]) -> dict[int, list[ArchiveFileCopy]]:
-    """All copies that protect the files of `copies`, by file, with their nodes."""
-    query = (
-        ArchiveFileCopy.select(ArchiveFileCopy, StorageNode)
-        .join(StorageNode)
-        .where(
-            ArchiveFileCopy.has_file == HasFile.PRESENT,
-            ArchiveFileCopy.wants_file != WantsFile.RELEASED,
-            StorageNode.storage_type == StorageType.ARCHIVE,
-        )
-    )
-    found: dict[int, list[ArchiveFileCopy]] = {}
-    for copy in by_ids(query, ArchiveFileCopy.file, sorted({c.file_id for c in copies})):
-        found.setdefault(copy.file_id, []).append(copy)
-    return found
-
-
-def _distinct_stores(
-    copy: ArchiveFileCopy, protectors: list[ArchiveFileCopy], stores: Mapping[int, object]
-) -> set[object]:
-    """Keys of the physical stores, other than the copy's own, on which the file is protected."""
-    own = stores.get(copy.node_id, ("node", copy.node_id))
-    keys = {stores.get(p.node_id, ("node", p.node_id)) for p in protectors if p.id != copy.id}
-    return keys - {own}
-
-
 def _pending_sources(node_id: int, file_ids: Sequence[int]) -> set[int]:
-    query = ArchiveFileCopyRequest.select(ArchiveFileCopyRequest.file).where(
-        ArchiveFileCopyRequest.node_from == node_id,
-        ~ArchiveFileCopyRequest.completed,  # as in `_is_source`
-        ~ArchiveFileCopyRequest.cancelled,
+    """Return the files that are to be transferred from a node; inside `change()`.
+
+    Ended requests are looked at too, and on servers all are locked: a program that locks no files
+    may revive one at this moment. A new one has to wait for the lock on its file.
+    """
+    request = ArchiveFileCopyRequest
+    query = request.select(request.file, request.completed, request.cancelled).where(
+        request.node_from == node_id
     )
-    rows = by_ids(query.tuples(), ArchiveFileCopyRequest.file, file_ids)
-    return {file_id for (file_id,) in rows}
+    if not is_sqlite():
+        query = query.order_by(request.id).for_update()
+    rows = by_ids(tuples(query), request.file, sorted(set(file_ids)))
+    return {file_id for file_id, completed, cancelled in rows if not (completed or cancelled)}
 
 
 def _released_first(copy: ArchiveFileCopy) -> tuple[bool, datetime.datetime, int]:
@@ -326,30 +306,6 @@ def _set_claimed(wanted: Sequence[Claimed]) -> list[Claimed]:
     rows = by_ids(tuples(query), ArchiveFileCopy.id, [item.copy.id for item in wanted])
     claimed = {copy_id for (copy_id,) in rows}
     return [item for item in wanted if item.copy.id in claimed]
-
-
-def _keep_evidence(
-    taken: Sequence[Claimed], protectors: Mapping[int, list[ArchiveFileCopy]]
-) -> None:
-    if not doorbell.available():
-        return
-    rows = [
-        {
-            "copy_id": item.copy.id,
-            "file_id": item.copy.file_id,
-            "node_id": item.copy.node_id,
-            "protected_by": json.dumps(
-                [
-                    {"copy": p.id, "node": p.node.name, "last_update": str(p.last_update)}
-                    for p in protectors[item.copy.file_id]
-                    if p.id != item.copy.id
-                ]
-            ),
-        }
-        for item in taken
-    ]
-    for chunk in chunks(rows, 100):
-        DeletionEvidence.insert_many(chunk).execute()
 
 
 def _missing_bytes(node: StorageNode) -> int:

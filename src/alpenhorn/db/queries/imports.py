@@ -11,7 +11,7 @@ from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
 from alpenhorn.db.archive import NODE_INIT_PATH, ArchiveFileCopy, ArchiveFileImportRequest
 from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
-from alpenhorn.db.queries import autoactions, deletion
+from alpenhorn.db.queries import autoactions, deletion, verification
 from alpenhorn.db.queries.common import (
     by_id,
     by_ids,
@@ -159,6 +159,8 @@ def register(
                 result.new_file = new_files.pop(key)
                 result.new_acq = new_acqs.pop(key[0], None)
         good = [r.copy.file_id for r in results if r.copy and r.added and not r.mismatch]
+        verification.added(node, good, "import")
+        verification.added_bad(node, [r.copy.file_id for r in results if r.copy and r.mismatch])
         autoactions.apply(node, good)
         if node.archive:
             deletion.ring_waiting(good)

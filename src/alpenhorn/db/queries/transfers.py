@@ -19,8 +19,9 @@ from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.operations import TransferAttempt
-from alpenhorn.db.queries import autoactions, deletion, doorbell
+from alpenhorn.db.queries import autoactions, deletion, doorbell, releases, verification
 from alpenhorn.db.queries.common import by_id, by_ids, chunks, lock_files, tuples
+from alpenhorn.db.queries.protection import being_deleted
 from alpenhorn.db.storage import StorageGroup, StorageNode
 
 Request = ArchiveFileCopyRequest
@@ -37,6 +38,8 @@ class Arrived:
     started: float
     ended: float
     """Unix times."""
+    read: bool = True
+    """Were its bytes read at the destination? Not if it was linked."""
 
 
 @dataclass(frozen=True)
@@ -204,10 +207,13 @@ def finish(node_to: StorageNode, arrived: Sequence[Arrived]) -> Finished:
                 [item.file_id for item in arrived],
             )
         }
-        good = [item for item in arrived if not _being_deleted(existing.get(item.file_id))]
+        going = _going(list(existing.values()))
+        good = [item for item in arrived if item.file_id not in going]
         _store_copies(node_to, good, existing)
         completed = _complete(good)
         file_ids = [item.file_id for item in good]
+        unread = [item.file_id for item in good if not item.read]
+        verification.added(node_to, file_ids, "pull", unread)
         autoactions.apply(node_to, file_ids)
         if node_to.archive:
             deletion.ring_waiting(file_ids)
@@ -367,6 +373,7 @@ def _revive_released(good: dict[int, list[ArchiveFileCopy]]) -> dict[int, str]:
         if all(copy.wants_file == WantsFile.RELEASED for copy in copies)
     }
     for chunk in chunks(copy.id for copy in revived.values()):
+        releases.note(ArchiveFileCopy.id << chunk, WantsFile.KEEP, "request for a copy")
         ArchiveFileCopy.update(wants_file=WantsFile.KEEP, last_update=utcnow()).where(
             ArchiveFileCopy.id << chunk,
             ArchiveFileCopy.has_file == HasFile.PRESENT,
@@ -375,12 +382,15 @@ def _revive_released(good: dict[int, list[ArchiveFileCopy]]) -> dict[int, str]:
     return {file_id: str(copy.node.name) for file_id, copy in revived.items()}
 
 
-def _being_deleted(copy: ArchiveFileCopy | None) -> bool:
-    return (
-        copy is not None
-        and copy.has_file == HasFile.SUSPECT
-        and copy.wants_file == WantsFile.RELEASED
-    )
+def _going(copies: Sequence[ArchiveFileCopy]) -> set[int]:
+    """Return the files of those copies that somebody is deleting at this moment."""
+    suspect = [
+        copy.id
+        for copy in copies
+        if copy.has_file == HasFile.SUSPECT and copy.wants_file == WantsFile.RELEASED
+    ]
+    query = ArchiveFileCopy.select(ArchiveFileCopy.file).where(being_deleted(ArchiveFileCopy))
+    return {file_id for (file_id,) in by_ids(tuples(query), ArchiveFileCopy.id, suspect)}
 
 
 def _store_copies(

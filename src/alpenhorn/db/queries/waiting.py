@@ -25,8 +25,13 @@ from alpenhorn.db.operations import DaemonLease, TransferAttempt
 from alpenhorn.db.queries import doorbell
 from alpenhorn.db.queries.bulk import rows_of
 from alpenhorn.db.queries.common import tuples
-from alpenhorn.db.queries.deletion import ARCHIVE_COPIES_NEEDED, protecting
 from alpenhorn.db.queries.filters import FileFilter, present_in
+from alpenhorn.db.queries.protection import (
+    TWO_COPIES,
+    Protection,
+    perhaps_protecting,
+    protecting,
+)
 from alpenhorn.db.storage import StorageNode
 
 Request = ArchiveFileCopyRequest
@@ -59,6 +64,7 @@ class Why(IntEnum):
     TO_BE_SENT = 6
     ARCHIVE_COPIES_COMING = 7
     TOO_FEW_ARCHIVE_COPIES = 8
+    ARCHIVE_COPIES_UNVERIFIED = 9
 
 
 @dataclass(frozen=True)
@@ -174,11 +180,18 @@ class Shelf:
         query = query.group_by(rows.c.has_file, rows.c.wants_file)
         return {(has, wants): (int(n), int(size or 0)) for has, wants, n, size in query}
 
-    def clean_reasons(self) -> list[Reason]:
-        """Say why released copies are not removed; the most frequent reasons first."""
-        too_few = protecting() < ARCHIVE_COPIES_NEEDED
+    def clean_reasons(self, rule: Protection = TWO_COPIES) -> list[Reason]:
+        """Say why released copies are not removed; the most frequent reasons first.
+
+        Args:
+            rule: what must be left elsewhere.
+        """
+        too_few = protecting(rule) < rule.copies
+        perhaps = too_few & (perhaps_protecting() >= rule.copies)
+        old = [(perhaps, Why.ARCHIVE_COPIES_UNVERIFIED.value)]
         cases = [
             (_is_requested(from_here=True), Why.TO_BE_SENT.value),
+            *(old if rule.max_age_days is not None else []),
             (too_few & _is_requested(), Why.ARCHIVE_COPIES_COMING.value),
             (too_few, Why.TOO_FEW_ARCHIVE_COPIES.value),
         ]

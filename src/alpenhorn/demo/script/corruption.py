@@ -128,10 +128,10 @@ _REPAIR = Section(
                 Logs(
                     "alpenhost1",
                     (
-                        "Beginning task AFCR#6: demo_storage2 -> demo_storage1",
+                        "Beginning task AFCR#{n}: demo_storage2 -> demo_storage1",
                         f"Pulling remote file {FIRST} using rsync",
                         f"Pull of {FIRST} complete. Transferred 12 B in {{duration}} [{{size}}/s]",
-                        "Finished task: AFCR#6: demo_storage2 -> demo_storage1",
+                        "Finished task: AFCR#{n}: demo_storage2 -> demo_storage1",
                     ),
                 ),
                 Holds("demo_storage1", ACQ_1),

@@ -31,6 +31,7 @@ from alpenhorn.io.default.updownlock import UpDownLock
 from alpenhorn.io.default.writers import has_writer
 from alpenhorn.scheduler import FairMultiFIFOQueue
 from alpenhorn.transfer.flush import flush_batch
+from alpenhorn.transfer.options import read_options
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,11 @@ class DefaultNodeIO(BaseNodeIO):
         self._tidy_count = 0
         self._expected: set[str] = set()
         self._expected_lock = threading.Lock()
+
+    @classmethod
+    def check_config(cls, config: Mapping[str, Any]) -> None:
+        """See `BaseNodeIO.check_config`."""
+        read_options(config)
 
     @property
     def tree(self) -> Tree:

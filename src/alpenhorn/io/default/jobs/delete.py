@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from alpenhorn import events
 from alpenhorn.db import ArchiveFileCopy
-from alpenhorn.db.queries import deletion
+from alpenhorn.db.queries import deletion, protection
 from alpenhorn.errors import InvalidName
 from alpenhorn.io.base import DELETE_BATCH
 from alpenhorn.io.default.jobs.batching import FEW, Tally, loudness
@@ -44,7 +44,7 @@ def delete_job(task: Task, io: DefaultNodeIO, copy_ids: Sequence[int]) -> None:
     if not io.check_init():
         log.warning(f"Not deleting on {io.node.name}: its medium is not there.")
         return
-    claim = deletion.claim(io.node.id, copy_ids, io.stores())
+    claim = deletion.claim(io.node.id, copy_ids, io.stores(), protection.configured())
     level = loudness(copy_ids)
     for copy, protecting in claim.refused:
         log.log(

@@ -16,27 +16,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpenhorn import events
-from alpenhorn.common import config
 from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.common.units import pretty_bytes
 from alpenhorn.db import ArchiveFileCopyRequest, StorageNode
 from alpenhorn.db.queries import transfers
-from alpenhorn.errors import InvalidName, StorageError
-from alpenhorn.io import registry
-from alpenhorn.io.base import BaseNodeRemote
-from alpenhorn.io.default.jobs import report
+from alpenhorn.errors import AlpenhornError
+from alpenhorn.io.default.jobs import report, route
 from alpenhorn.io.default.jobs.batching import Tally, batches, loudness
 from alpenhorn.io.default.jobs.landing import Outcomes, fail_all, land, staging_for
 from alpenhorn.io.default.jobs.search import have_checked
 from alpenhorn.scheduler import Task
-from alpenhorn.transfer.batch import Endpoint, Item, Limits, Mover, time_limit
-from alpenhorn.transfer.choose import move, movers_for
+from alpenhorn.transfer.bandwidth import Turns
+from alpenhorn.transfer.batch import Endpoint, Item, Limits, Mover
+from alpenhorn.transfer.choose import move
 
 if TYPE_CHECKING:
     from alpenhorn.io.default.node import DefaultNodeIO
 
 log = logging.getLogger(__name__)
 _obstacles = Obstacles(log)
+_turns = Turns()
+
+TURN_S = 1.0
+"""Pause before a transfer looks again whether it is its turn."""
 
 Requests = Sequence[ArchiveFileCopyRequest]
 
@@ -52,10 +54,10 @@ def queue_pulls(io: DefaultNodeIO, queue: Any, requests: Requests, did_search: b
         else:
             text = f"Skipping pull of files to {io.node.name}: insufficient space."
             _obstacles.say(("space", io.node.name), text, logging.WARNING)
-    for route in routes.values():
-        for batch in batches(route, lambda request: request.file.size_b):
+    for one_route in routes.values():
+        for batch in batches(one_route, lambda request: request.file.size_b):
             task = Task(
-                pull_job,
+                _pull_in_turn,
                 queue=queue,
                 key=io.fifo,
                 name=_task_name(io.node, batch),
@@ -63,6 +65,19 @@ def queue_pulls(io: DefaultNodeIO, queue: Any, requests: Requests, did_search: b
             )
             # Runs also if the task is thrown away while it waits.
             task.on_cleanup(_release, (io, [request.file.size_b or 0 for request in batch]))
+
+
+def _pull_in_turn(
+    task: Task, io: DefaultNodeIO, requests: Requests, did_search: bool
+) -> Iterator[float]:
+    """Do `pull_job`, but only one at a time where a bandwidth limit holds; body of the task."""
+    node = requests[0].node_from
+    while not _turns.take(limited := route.limited_nodes(io, node)):
+        yield TURN_S
+    try:
+        pull_job(task, io, requests, did_search)
+    finally:
+        _turns.give_back(limited)
 
 
 def pull_job(
@@ -82,14 +97,15 @@ def pull_job(
         return
     node = requests[0].node_from
     try:
-        source, items = _describe(io, node, requests, target)
-    except (ValueError, StorageError) as error:
+        source, items = route.describe(io, node, requests, target)
+        limits = route.limits_for(io, source, items)
+    except (ValueError, AlpenhornError) as error:
         text = f"Skipping pull from {node.name}: {error}"
-        _obstacles.say(("route", node.name), text, logging.WARNING)
+        report.refused(requests, text, ("route", node.name), whole_route=True)
         return
     if items:
         by_key = {item.key: item for item in items}
-        _transfer(io, source, items, [r for r in requests if r.id in by_key])
+        _transfer(io, source, items, limits, [r for r in requests if r.id in by_key])
 
 
 def _still_wanted(io: DefaultNodeIO, requests: Requests, did_search: bool) -> Requests:
@@ -109,53 +125,19 @@ def _still_wanted(io: DefaultNodeIO, requests: Requests, did_search: bool) -> Re
     return requests
 
 
-def _describe(
-    io: DefaultNodeIO, node: StorageNode, requests: Requests, target: Any
-) -> tuple[Endpoint, list[Item]]:
-    """Say where the batch comes from and what is in it; rows with bad names are left out.
-
-    Raises:
-        ValueError: there is no way to log in to the source's host.
-        StorageError: the source's row is bad.
-    """
-    remote = registry.remote_for(node)
-    items = [
-        item for request in requests if (item := _item(io, remote, request, target)) is not None
-    ]
-    root = node.root or "/"
-    if node.local or not items:
-        return Endpoint(local=True, address=None, root=root), items
-    address = remote.file_addr(requests[0].file).partition(":/")[0]
-    return Endpoint(local=False, address=address, root=root), items
-
-
-def _item(
-    io: DefaultNodeIO, remote: BaseNodeRemote, request: ArchiveFileCopyRequest, target: Any
-) -> Item | None:
-    file = request.file
-    try:
-        return Item(
-            key=request.id,
-            path=io.tree.relative(target or file.path),
-            source=remote.file_path(file),
-            size_b=file.size_b,
-            md5=file.md5sum or None,
-        )
-    except InvalidName as error:
-        _obstacles.say(request.id, f"Skipping AFCR#{request.id}: {error.message}", logging.ERROR)
-        return None
-
-
-def _transfer(io: DefaultNodeIO, source: Endpoint, items: list[Item], requests: Requests) -> None:
+def _transfer(
+    io: DefaultNodeIO, source: Endpoint, items: list[Item], limits: Limits, requests: Requests
+) -> None:
     """Move a batch, let it land, and record what came of it."""
     node = requests[0].node_from
-    movers = movers_for(source.local, not io.node.archive and not node.archive)
+    may_link = not io.node.archive and not node.archive
+    movers = route.choose_movers(source, items, limits, may_link)
     started = time.time()
     outcomes: Outcomes = {}
     try:
         _announce(io, node, items, source, movers[0])
         with staging_for(io, items) as staging, _counted(io, movers[0], source, len(items)):
-            for outcome in move(movers, items, source, staging, _limits(items)):
+            for outcome in move(movers, items, source, staging, limits):
                 outcomes[outcome.key] = outcome
             land(io, staging, items, outcomes)
     except OSError as error:
@@ -201,15 +183,6 @@ def _counted(io: DefaultNodeIO, mover: Mover, source: Endpoint, count: int) -> I
         events.emit(events.PullRunning(name, mover.name, remote, -count))
 
 
-def _limits(items: Sequence[Item]) -> Limits:
-    base = config.value("daemon.pull_timeout_base")
-    speed = config.value("daemon.pull_bytes_per_second")
-    return Limits(
-        timeout=time_limit(sum(item.size_b or 0 for item in items), base, speed),
-        remote_shell=tuple(config.value("daemon.remote_shell")),
-    )
-
-
 def _record(
     io: DefaultNodeIO,
     requests: Requests,
@@ -221,7 +194,12 @@ def _record(
     ended = time.time()
     arrived = {
         request.id: transfers.Arrived(
-            request.id, request.file_id, io.storage_used(paths[request.id]), started, ended
+            request.id,
+            request.file_id,
+            io.storage_used(paths[request.id]),
+            started,
+            ended,
+            read=outcomes[request.id].method != "link",
         )
         for request in requests
         if outcomes[request.id].ok

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 
 from alpenhorn import events
 from alpenhorn.common.obstacles import Obstacles
@@ -59,6 +59,31 @@ def failed(
             )
             for r, o in failures
         ]
+    )
+
+
+def refused(
+    requests: Sequence[ArchiveFileCopyRequest],
+    text: str,
+    what: Hashable,
+    level: int = logging.WARNING,
+    whole_route: bool = False,
+) -> None:
+    """Tell about requests that cannot be tried as things are; they stay pending.
+
+    Args:
+        requests: the requests; nobody's bytes are to blame.
+        text: the reason, one line.
+        what: the obstacle that the line is about.
+        level: of the line.
+        whole_route: the reason holds for all requests of their route, which is to rest.
+    """
+    _obstacles.say(what, text, level)
+    route = FailureClass.ROUTE
+    for request in requests if whole_route else ():
+        _emit(request, route)
+    transfers.record_attempts(
+        [transfers.Attempt(request.id, route.value, text, None, 0.0) for request in requests]
     )
 
 

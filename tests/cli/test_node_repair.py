@@ -1,0 +1,128 @@
+"""``alpenhorn node repair`` and ``group modify --auto-repair``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from alpenhorn import db
+
+
+@pytest.fixture
+def site(make: Any) -> Any:
+    """Two bad copies on n that the archive has, and a lost one."""
+    node, archive = make.node("n"), make.node("arc", storage_type="A")
+    make.copy("a/corrupt", node, "X")
+    make.copy("a/missing", node, "N")
+    make.copy("a/lost", node, "X")
+    make.copy("a/fine", node)
+    for path in ("a/corrupt", "a/missing", "a/fine"):
+        make.copy(path, archive)
+    return node
+
+
+def requests() -> list[tuple[str, str, str]]:
+    rows = db.ArchiveFileCopyRequest.select().order_by(db.ArchiveFileCopyRequest.id)
+    return [(str(row.file.path), row.node_from.name, row.group_to.name) for row in rows]
+
+
+def test_bad_copies_are_requested_and_the_lost_one_is_named(site: Any, run: Any) -> None:
+    result = run("node", "repair", "n", "--force")
+    assert result.stdout == (
+        "Cannot repair 1 file: no healthy copy anywhere.\n"
+        "  a/lost on n: corrupt\n"
+        'Repairing 2 files (8 B) on Node "n".\n'
+        "Requested 2 transfers.\n"
+    )
+    assert result.code == 1
+    assert requests() == [("a/corrupt", "arc", "n"), ("a/missing", "arc", "n")]
+
+
+def test_all_is_well_without_lost_files(site: Any, run: Any) -> None:
+    db.ArchiveFileCopy.update(wants_file="N").where(
+        db.ArchiveFileCopy.file == db.ArchiveFile.get(name="lost")
+    ).execute()
+    assert run("node", "repair", "n", "--force").code == 0
+    again = run("node", "repair", "n", "--force")
+    assert again.stdout == "2 files wait for transfers already requested.\nNo files to repair.\n"
+    assert again.code == 0
+
+
+def test_check_shows_and_writes_nothing(site: Any, run: Any, dump: Any) -> None:
+    tables = dump()
+    result = run("node", "repair", "n", "--check")
+    assert 'Would repair 2 files (8 B) on Node "n".' in result.stdout
+    assert result.code == 1
+    assert dump() == tables
+
+
+@pytest.mark.parametrize(("answer", "made"), [("y", 2), ("n", 0)])
+def test_it_asks_first(site: Any, run: Any, answer: str, made: int) -> None:
+    result = run("node", "repair", "n", input=f"{answer}\n")
+    assert "Continue?" in result.stdout
+    assert len(requests()) == made
+
+
+def test_all_nodes(make: Any, site: Any, run: Any) -> None:
+    make.copy("a/fine", make.node("other"), "X")
+    result = run("node", "repair", "--all", "--force")
+    assert "Repairing 3 files (12 B):\n  n: 2 files\n  other: 1 file\n" in result.stdout
+    assert len(requests()) == 3
+
+
+def test_only_some_acquisitions(make: Any, site: Any, run: Any) -> None:
+    make.copy("b/f", site, "X")
+    make.copy("b/f", db.StorageNode.get(name="arc"))
+    assert run("node", "repair", "n", "--acq", "b", "--force").code == 0
+    assert requests() == [("b/f", "arc", "n")]
+
+
+def test_json(make: Any, site: Any, run: Any) -> None:
+    result = run("node", "repair", "n", "--force", "--json")
+    assert result.json == {
+        "requested": 2,
+        "repairable": 2,
+        "repairable_b": 8,
+        "pending": 0,
+        "elsewhere": 0,
+        "unrepairable": [{"node": "n", "path": "a/lost", "state": "corrupt"}],
+    }
+    assert result.code == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "phrase"),
+    [
+        ("", 2, "NODE or --all"),
+        ("n --all", 2, "NODE or --all"),
+        ("n --check --force", 2, "cannot use both --check and --force"),
+        ("n --json", 2, "--json may only be used with --check or --force"),
+        ("nowhere --force", 1, "No such storage node"),
+        ("n --force --acq nowhere", 1, "No such acquisition"),
+    ],
+)
+def test_errors(site: Any, run: Any, dump: Any, args: str, code: int, phrase: str) -> None:
+    tables = dump()
+    result = run("node", "repair", *args.split())
+    assert (result.stdout, result.code) == ("", code)
+    assert phrase in result.stderr
+    assert dump() == tables
+
+
+def test_auto_repair_is_set_and_shown(site: Any, run: Any) -> None:
+    assert run("group", "modify", "n", "--auto-repair").stdout == "Storage group updated.\n"
+    assert run("group", "modify", "n", "--auto-repair").stdout == "Nothing to do.\n"
+    assert "Auto-repair: on" in run("group", "show", "n").stdout
+    assert run("group", "show", "n", "--json").json["auto_repair"] is True
+    assert run("group", "modify", "n", "--no-auto-repair").code == 0
+    assert "Auto-repair" not in run("group", "show", "n").stdout
+    assert run("group", "show", "n", "--json").json["auto_repair"] is False
+
+
+def test_auto_repair_needs_our_tables(site: Any, run: Any) -> None:
+    db.DataIndexVersion.delete().where(db.DataIndexVersion.component == "operations").execute()
+    result = run("group", "modify", "n", "--auto-repair")
+    assert result.code == 1
+    assert "alpenhorn db init" in result.stderr
+    assert run("group", "modify", "n", "--no-auto-repair").code == 0
