@@ -25,6 +25,7 @@ run() {
 }
 
 servers=$(tools/need_servers.sh)
+tools/need_hosts.sh || true
 run "end to end" -n 2 --dist loadfile -m e2e
 [ -z "$servers" ] || run "the index on $servers" -n 2 -m "not e2e" --index "$servers" \
     tests/unit/db tests/unit/services
