@@ -6,18 +6,16 @@
     python benchmarks/cli.py --ours PATH        ours from another environment, such as one without
                                                 drivers, which peewee loads where they are
 
-The index is a SQLite file in a temporary directory: 500,000 files in 500 acquisitions, and a copy
-of each on two nodes. On node `n2`, 200,000 copies were removed, so that as many can be synced from
-`n1` again; another 200,000 files were registered long ago, so that a clean can be limited to them.
-Each program gets its own copy of the index, and runs the same commands in the same order.
+    python benchmarks/cli.py --index sqlite,mariadb,postgres    on private servers too
+
+`million.py` says what is in the index. Each program has its own copy of it, and runs the same
+commands in the same order; the public program, on SQLite only.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -26,9 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-FILES = 500_000
-PART = 200_000
-FILES_PER_ACQ = 1000
+import million
 
 OURS = (sys.executable, "-m", "alpenhorn")
 
@@ -54,8 +50,6 @@ TARGETS = {
     "node clean --now": "3 s",
 }
 """At full size, on a machine that has nothing else to do. Version: twice `import click`."""
-
-NUMBERS = "WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {})"
 
 
 @dataclass(frozen=True)
@@ -98,52 +92,18 @@ def measure(command: Sequence[str], environment: dict[str, str]) -> Measurement:
     return Measurement(seconds, cpu, first, memory, lines, shown, process.returncode)
 
 
-def build(path: Path, scale: float) -> None:
+def build(kind: str, url: str, conf: Path, scale: float) -> None:
     """Make the index: tables by our own program, rows by SQL."""
-    files, part = int(FILES * scale), int(PART * scale)
-    environment = {**os.environ, **configuration(path)}
+    environment = {**os.environ, **configuration(conf, url)}
     subprocess.run(
         [*OURS, "--quiet", "db", "init"], env=environment, stdout=subprocess.DEVNULL, check=True
     )
-    database = sqlite3.connect(path)
-    with database:
-        for statement in rows(files, part):
-            database.execute(statement)
-    database.execute("ANALYZE")
-    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
+    million.fill(kind, url, scale)
 
 
-def rows(files: int, part: int) -> Iterator[str]:
-    """Yield the statements that fill the tables."""
-    numbers, acqs = NUMBERS.format(files), NUMBERS.format(-(-files // FILES_PER_ACQ))
-    yield "INSERT INTO storagegroup (id, name, io_class) VALUES (1, 'g1', NULL), (2, 'g2', NULL)"
-    yield """INSERT INTO storagenode
-        (id, name, root, host, group_id, active, auto_import, auto_verify, storage_type,
-         min_avail_gb)
-        VALUES (1, 'n1', '/n1', 'here', 1, 1, 0, 0, 'F', 0),
-               (2, 'n2', '/n2', 'here', 2, 1, 0, 0, 'A', 0)"""
-    yield f"""{acqs} INSERT INTO archiveacq (id, name)
-        SELECT i, printf('2025/%02d/%02d/%04d', i % 12 + 1, i % 28 + 1, i) FROM numbers"""
-    yield f"""{numbers} INSERT INTO archivefile (id, acq_id, name, size_b, md5sum, registered)
-        SELECT i, (i - 1) / {FILES_PER_ACQ} + 1, printf('%02d/%08d.dat', i % 24, i),
-            1000000 + i, printf('%032x', i),
-            CASE WHEN i <= {part} THEN '2020-01-01 00:00:00'
-                 ELSE strftime('%Y-%m-%d %H:%M:%S', 'now') END
-        FROM numbers"""
-    for node in (1, 2):
-        gone = f"i > {files - part} AND {node} = 2"
-        yield f"""{numbers} INSERT INTO archivefilecopy
-            (file_id, node_id, has_file, wants_file, ready, size_b, last_update)
-            SELECT i, {node}, CASE WHEN {gone} THEN 'N' ELSE 'Y' END,
-                CASE WHEN {gone} THEN 'N' ELSE 'Y' END, 1, 1000448 + i, '2025-01-01 00:00:00'
-            FROM numbers"""
-
-
-def configuration(path: Path) -> dict[str, str]:
+def configuration(conf: Path, url: str) -> dict[str, str]:
     """Write a configuration file for the index; return the environment that names it."""
-    conf = path.with_suffix(".conf")
-    conf.write_text(f"database:\n  url: sqlite:///{path}\n")
+    conf.write_text(f"database:\n  url: {url}\n")
     return {"ALPENHORN_CONFIG_FILE": str(conf)}
 
 
@@ -152,9 +112,10 @@ def best(command: Sequence[str], environment: dict[str, str], times: int) -> Mea
     return min((measure(command, environment) for _ in range(times)), key=lambda m: m.seconds)
 
 
-def run_all(program: Sequence[str], index: Path, only: str) -> Iterator[tuple[str, Measurement]]:
+def run_all(
+    program: Sequence[str], environment: dict[str, str], only: str
+) -> Iterator[tuple[str, Measurement]]:
     """Yield what each command took."""
-    environment = configuration(index)
     for name, arguments in COMMANDS.items():
         if only in name:
             times = 1 if {"--force", "--details"} & {*arguments} else 3
@@ -182,26 +143,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scale", type=float, default=1.0, help="size of the index, 1: a million")
     parser.add_argument("--peer", metavar="PATH", help="executable of the public program")
+    parser.add_argument(
+        "--index",
+        default="sqlite",
+        metavar="KINDS",
+        help="comma-separated: sqlite,mariadb,postgres",
+    )
     parser.add_argument("--ours", metavar="PATH", help="our executable; default: this environment")
     parser.add_argument("--only", default="", metavar="TEXT", help="commands whose name has TEXT")
     options = parser.parse_args()
-    programs: dict[str, Sequence[str]] = {"alpenhorn": (options.ours,) if options.ours else OURS}
-    if options.peer:
-        programs["peer"] = (options.peer,)
     with tempfile.TemporaryDirectory() as directory:
-        original = Path(directory) / "original.db"
-        began = time.perf_counter()
-        build(original, options.scale)
-        print(f"Index built in {time.perf_counter() - began:.1f} s, scale {options.scale:g}.")
         print(f"Load: {load()}")
         print(f"{'program':10}{'command':28}{'s':>8}{'cpu s':>8}{'first':>8}{'MB':>8}{'lines':>8}")
         print(line("python", "import click", best([sys.executable, "-c", "import click"], {}, 3)))
-        for name, program in programs.items():
-            index = Path(directory) / f"{name}.db"
-            shutil.copy(original, index)
-            for command, took in run_all(program, index, options.only):
-                print(line(name, command, took), flush=True)
+        for kind in options.index.split(","):
+            measure_on(kind, Path(directory), options)
         print(f"Load: {load()}")
+
+
+def measure_on(kind: str, directory: Path, options: argparse.Namespace) -> None:
+    """Build the index in one kind of database, run the commands there, print the figures."""
+    ours = (options.ours,) if options.ours else OURS
+    with million.place(kind, directory) as url:
+        began = time.perf_counter()
+        build(kind, url, directory / "conf", options.scale)
+        took = time.perf_counter() - began
+        print(f"{kind}: index built in {took:.1f} s, scale {options.scale:g}")
+        programs = {"alpenhorn": (ours, url)}
+        if options.peer and kind == "sqlite":
+            programs["peer"] = ((options.peer,), million.copy_of(url, directory / "peer.db"))
+        for name, (program, place) in programs.items():
+            environment = configuration(directory / "conf", place)
+            for command, measured in run_all(program, environment, options.only):
+                print(line(name, command, measured), flush=True)
 
 
 if __name__ == "__main__":
