@@ -136,6 +136,15 @@ def finish(pair: Pair) -> None:
             DataIndexVersion.create(component=schema.COMPONENT, version=current_version)
             DataIndexVersion.create(component=operations.COMPONENT, version=operations.VERSION)
         pair.target.execute_sql(f"DROP TABLE {COPY_MARKER}")
+        _learn_sizes(pair.target)
+
+
+def _learn_sizes(target: pw.Database) -> None:
+    """Have the server look at the new tables: until it has, it plans as if they were tiny."""
+    if isinstance(target, pw.MySQLDatabase):
+        target.execute_sql(f"ANALYZE TABLE {', '.join(map(table_name, models()))}").fetchall()
+    else:
+        target.execute_sql("ANALYZE")
 
 
 def _occupied(target: pw.Database) -> str | None:

@@ -8,7 +8,7 @@ from alpenhorn import db
 from alpenhorn.db import connection
 from alpenhorn.db.queries import autoactions, checks, deletion, doorbell, imports, nodes, transfers
 
-FEW, MANY = 3, 60
+FEW, MANY = 3, 20
 
 CLEARED = (
     db.StorageTransferAction,

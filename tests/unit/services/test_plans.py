@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import peewee as pw
 import pytest
 
 from alpenhorn import db
@@ -116,6 +117,9 @@ def test_bulk_work_is_a_handful_of_statements(make: Any, monkeypatch: pytest.Mon
         for number in range(5000):
             file = db.ArchiveFile.create(acq=acq, name=str(number), size_b=1, md5sum="0" * 32)
             ArchiveFileCopy.create(file=file, node=node, has_file="Y")
+    if isinstance(database_proxy.obj, pw.PostgresqlDatabase):
+        # A server in use does so by itself; tables without statistics are taken for tiny ones.
+        database_proxy.execute_sql("ANALYZE")
     seen = _statements(monkeypatch)
     assert plan_sync(node, group, ANY).apply() == 5000
     assert plan_verify(node, ["healthy"], ANY).apply() == 5000
