@@ -9,7 +9,7 @@ BASE := $(VENV)/.installed-base
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs clean rsync
+.PHONY: help demo test soak check format docs bench clean rsync
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/make \1|\2/p' Makefile | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
@@ -19,6 +19,10 @@ demo: $(BASE) rsync  ## play the demonstration: three hosts, one index, on this 
 
 test: $(DEV) rsync  ## run all tests
 	@tools/test.sh $(BIN)
+
+soak: $(DEV) rsync  ## real daemons under random faults: SOAK_MINUTES=30 SOAK_SEED=
+	@SOAK_MINUTES=$(or $(SOAK_MINUTES),30) SOAK_SEED=$(or $(SOAK_SEED),0) \
+		nice -n 10 $(BIN)/pytest tests/faults -s -o faulthandler_timeout=0
 
 check: $(DEV) rsync  ## format, lint, types, imports, quick tests, docs: about a minute
 	@tools/check.sh $(BIN)
@@ -30,6 +34,10 @@ format: $(DEV)  ## put the sources into their one format
 docs: $(DEV)  ## make the generated pages again, and the manual pages in man/
 	@$(BIN)/python tools/make_docs.py
 	@$(BIN)/python tools/make_man.py
+
+bench: $(DEV) rsync  ## measure bulk work, and write the tables of docs/performance.md
+	@$(BIN)/python benchmarks/bulk.py --write
+	@$(BIN)/python benchmarks/bulk.py --write --index mariadb
 
 clean:  ## remove what these targets made, the virtual environment too
 	rm -rf $(VENV) build dist man src/*.egg-info

@@ -1,0 +1,118 @@
+"""The Data Index of a measurement: made by the command line, filled and read past it, by SQL.
+
+Works for SQLite and MariaDB alike, and for both programs, since the schema is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from playhouse import db_url
+
+from bulkwork.trees import ACQ, File
+
+NOW = "2025-02-21 12:00:00"
+
+
+class Index:
+    """Rows of one index.
+
+    Args:
+        url: ``database.url`` of the configuration.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._database = db_url.connect(url, **({"timeout": 60} if "sqlite" in url else {}))
+        self._mark = "?" if "sqlite" in url else "%s"
+
+    def close(self) -> None:
+        """End the connection."""
+        self._database.close()
+
+    def value(self, sql: str, *values: Any) -> Any:
+        """Ask for one value; see what others have committed until now."""
+        with self._database.atomic():
+            return self._database.execute_sql(sql.replace("?", self._mark), values).fetchone()[0]
+
+    def insert(self, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert rows, in one transaction."""
+        marks = ", ".join([self._mark] * len(columns.split(",")))
+        with self._database.atomic():
+            cursor = self._database.cursor()
+            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", list(rows))
+
+    def node(self, name: str, root: Any, host: str, storage_type: str = "F", **more: Any) -> int:
+        """Add a node with a group of its own; returns the id of both."""
+        number = int(self.value("SELECT COUNT(*) FROM storagenode")) + 1
+        self.insert("storagegroup", "id, name", [(number, name)])
+        row = {
+            "id": number,
+            "name": name,
+            "root": str(root),
+            "host": host,
+            "group_id": number,
+            "active": 1,
+            "auto_import": 0,
+            "auto_verify": 0,
+            "storage_type": storage_type,
+            "min_avail_gb": 0,
+        } | more
+        self.insert("storagenode", ", ".join(row), [tuple(row.values())])
+        return number
+
+    def files(self, files: Sequence[File]) -> list[int]:
+        """Register files; returns their ids."""
+        self.insert("archiveacq", "id, name", [(1, ACQ)])
+        ids = list(range(1, len(files) + 1))
+        self.insert(
+            "archivefile",
+            "id, acq_id, name, size_b, md5sum, registered",
+            [(i, 1, f.name, f.size_b, f.md5, NOW) for i, f in zip(ids, files, strict=True)],
+        )
+        return ids
+
+    def copies(self, node: int, files: Iterable[int], states: str) -> None:
+        """Add copies; `states`: the letters of `has_file` and `wants_file`."""
+        self.insert(
+            "archivefilecopy",
+            "file_id, node_id, has_file, wants_file, ready, size_b, last_update",
+            [(file, node, states[0], states[1], 1, 4096, NOW) for file in files],
+        )
+
+    def requests(self, source: int, group: int, files: Iterable[int]) -> None:
+        """Ask for copies."""
+        self.insert(
+            "archivefilecopyrequest",
+            "file_id, group_to_id, node_from_id, completed, cancelled, timestamp",
+            [(file, group, source, 0, 0, NOW) for file in files],
+        )
+
+    def ring(self, host: str) -> None:
+        """Raise the doorbell of a host, as commands do with a request."""
+        if not self.value("SELECT COUNT(*) FROM alpenhorn_doorbell WHERE host = ?", host):
+            self.insert("alpenhorn_doorbell", "host, rings", [(host, 1)])
+            return
+        sql = "UPDATE alpenhorn_doorbell SET rings = rings + 1 WHERE host = ?"
+        with self._database.atomic():
+            self._database.execute_sql(sql.replace("?", self._mark), (host,))
+
+    def scan(self, node: int) -> None:
+        """Ask for a scan that registers what it finds."""
+        self.insert(
+            "archivefileimportrequest",
+            "node_id, path, recurse, register, completed, timestamp",
+            [(node, ".", 1, 1, 0, NOW)],
+        )
+
+    def count(self, node: int, states: str) -> int:
+        """Count the copies of a node in a state."""
+        return int(
+            self.value(
+                "SELECT COUNT(*) FROM archivefilecopy"
+                " WHERE node_id = ? AND has_file = ? AND wants_file = ?",
+                node,
+                *states,
+            )
+        )
