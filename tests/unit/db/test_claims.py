@@ -47,6 +47,16 @@ def test_a_copy_that_is_being_deleted_does_not_count_though_it_was_called_health
     assert claim_first(make, archives) == []
 
 
+def test_a_check_concludes_nothing_about_a_copy_that_is_being_deleted(third, going):
+    """Read as good, claimed, wanted again, unlinked, the check recorded, killed: it is gone."""
+    set_copy(going, wants_file="Y")
+    good = [checks.Verdict(going.id, db.HasFile.PRESENT, 512)]
+    assert checks.record(third, good) == 0
+    assert state(going) == "MY"
+    evidence.end_stale_claims(third)
+    assert checks.record(third, good) == 1
+
+
 def test_it_counts_again_once_the_claim_has_ended(make, archives, third, going):
     set_copy(going, has_file="Y", wants_file="Y")
     evidence.end_stale_claims(third)

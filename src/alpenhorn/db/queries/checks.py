@@ -16,6 +16,7 @@ from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import autoactions, verification
 from alpenhorn.db.queries.common import by_id, by_ids, chunks, copies_with_files, lock_files
+from alpenhorn.db.queries.protection import being_deleted
 from alpenhorn.db.storage import StorageNode
 
 
@@ -53,7 +54,9 @@ def record(node: StorageNode, verdicts: Sequence[Verdict]) -> int:
     """Store what checks found, in one transaction.
 
     Only `has_file`, `last_update` and, for good copies, `size_b` are written, and only where the
-    copy is still suspect: what anybody else decided meanwhile stands (invariants 10, 11).
+    copy is still suspect: what anybody else decided meanwhile stands (invariants 10, 11). Nothing
+    is recorded of a copy that is being deleted, even if it is wanted again: it was read before it
+    went, and after a kill nothing would tell that it is gone (invariant 8).
 
     A good copy that is not `ready` was found on the medium by a search and has never been present
     before (C5). It counts as added now: it becomes ready, and its auto-actions are done, so that
@@ -180,6 +183,7 @@ def _update_suspect(copy_ids: list[int], values: dict[str, Any]) -> int:
             ArchiveFileCopy.id << copy_ids,
             ArchiveFileCopy.has_file == HasFile.SUSPECT,
             ArchiveFileCopy.wants_file != WantsFile.RELEASED,
+            ~being_deleted(ArchiveFileCopy),
         )
         .execute()
     )
@@ -191,6 +195,7 @@ def _never_present(copy_ids: Sequence[int]) -> dict[int, int]:
         ArchiveFileCopy.has_file == HasFile.SUSPECT,
         ArchiveFileCopy.wants_file == WantsFile.KEEP,
         ArchiveFileCopy.ready == False,  # noqa: E712
+        ~being_deleted(ArchiveFileCopy),
     )
     return {copy.id: copy.file_id for copy in by_ids(query, ArchiveFileCopy.id, copy_ids)}
 
