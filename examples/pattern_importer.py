@@ -54,9 +54,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 import peewee as pw
@@ -193,8 +194,18 @@ def _find_acq(path: PurePath) -> tuple[str, AcqType] | tuple[None, None]:
     return None, None
 
 
+_TYPES_S = 1.0
+"""`detect` is called for every file: it asks for the types no more often than this, in seconds."""
+
+_known: dict[type[TypeBase], tuple[float, list[TypeBase]]] = {}
+
+
 def _types(model: type[_Type]) -> list[_Type]:
-    return list(model.select().order_by(model.id))
+    asked, types = _known.get(model, (float("-inf"), []))
+    if time.monotonic() - asked > _TYPES_S:
+        asked, types = time.monotonic(), list(model.select().order_by(model.id))
+        _known[model] = asked, types
+    return cast("list[_Type]", types)
 
 
 def demo_init() -> None:

@@ -285,6 +285,54 @@ def test_a_link_at_the_source_is_never_followed(bench: Bench) -> None:
     assert outcomes[good.key].ok
 
 
+@pytest.mark.parametrize("way", ["dir", "a/dir", "odd \n[x]* dir", "dir/inner", "-dir", "'\"dir\\"])
+def test_a_linked_directory_at_the_source_is_never_followed(bench: Bench, way: str) -> None:
+    """Neither on a link to outside nor on one that stays inside; nobody's bytes are to blame."""
+    outside = bench.tmp / "outside"
+    (outside / "inner").mkdir(parents=True)
+    link = bench.root / way.removesuffix("/inner")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(outside)
+    (bench.root / way / "secret").write_bytes(b"some bytes")
+    stolen = bench.add(f"{way}/secret", None, size_b=10, md5=None)
+    good = bench.add("a/good")
+    below = bench.add("b/c/d/good")
+    outcomes = bench.move()
+    assert outcomes[stolen.key].failure is FailureClass.ROUTE
+    assert "is a link" in outcomes[stolen.key].message
+    assert not os.path.lexists(bench.staging / way / "secret")
+    assert outcomes[good.key].ok
+    assert outcomes[below.key].ok
+    assert verify_staged(bench.staging, below).ok
+
+
+def test_a_linked_directory_on_another_path_is_never_followed(bench: Bench) -> None:
+    """A third-party class may keep files under other names than ours."""
+    (bench.tmp / "outside").mkdir()
+    (bench.tmp / "outside/file").write_bytes(b"some bytes")
+    (bench.root / "dir").symlink_to(bench.tmp / "outside")
+    other = bench.add("name", None, source=f"{bench.root}/dir/file", size_b=10, md5=None)
+    deeper = bench.add("file", None, source=f"{bench.root}/dir/file", size_b=10, md5=None)
+    outcomes = bench.move()
+    assert {outcomes[item.key].failure for item in (other, deeper)} == {FailureClass.ROUTE}
+    assert not [path for path in bench.staging.rglob("*") if path.is_file()]
+
+
+def test_a_path_that_repeats_the_root_hides_no_link(bench: Bench) -> None:
+    """rsync merges a directory that we ask about with one of the same name that is on the way."""
+    root = str(bench.root).lstrip("/")
+    good = bench.add(f"{root}/dir/good")
+    outside = bench.tmp / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"some bytes")
+    (bench.root / "dir").symlink_to(outside)
+    stolen = bench.add("dir/secret", None, size_b=10, md5=None)
+    outcomes = bench.move()
+    assert outcomes[good.key].ok
+    assert outcomes[stolen.key].failure is FailureClass.ROUTE
+    assert not os.path.lexists(bench.staging / "dir/secret")
+
+
 def test_a_directory_at_the_source_is_no_file(bench: Bench) -> None:
     (bench.root / "dir/inner").mkdir(parents=True)
     item = bench.add("dir", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -12,12 +13,17 @@ import peewee as pw
 import pytest
 
 from alpenhorn import db
+from alpenhorn.common.hashing import md5_of
 from alpenhorn.daemon.jobs.importing import Candidate, queue_event_import, queue_imports
 from alpenhorn.db.queries import imports
-from alpenhorn.io.default import DefaultNodeIO
+from alpenhorn.io.default import examine
 from daemon import detectors
 
 MD5 = hashlib.md5(b"data").hexdigest()
+
+
+def broken_medium(fd: int) -> tuple[str, int]:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 @pytest.fixture
@@ -171,7 +177,7 @@ class TestOutcomes:
         def read(*args: Any) -> str:
             raise AssertionError("the file was read")
 
-        monkeypatch.setattr(DefaultNodeIO, "md5", read)
+        monkeypatch.setattr(examine, "md5_of", read)
         assert outcome("acq/file") == "duplicate"
         assert daemon.make.states(node) == {"acq/file": f"{has}Y"}
 
@@ -252,15 +258,14 @@ class TestNotNow:
         self, daemon: Any, outcome: Any, later: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = daemon.write("acq/file")
-        original = DefaultNodeIO.md5
 
-        def slow(io: Any, name: Any, *more: str) -> str | None:
-            result = original(io, name, *more)
+        def slow(fd: int) -> tuple[str, int]:
+            result = md5_of(fd)
             path.write_bytes(b"data and more")
             return result
 
         with monkeypatch.context() as patch:
-            patch.setattr(DefaultNodeIO, "md5", slow)
+            patch.setattr(examine, "md5_of", slow)
             assert outcome("acq/file") is None
         assert 'Skipping "acq/file": it changed while it was read.' in daemon.said
         assert untouched()
@@ -272,10 +277,9 @@ class TestNotNow:
     ) -> None:
         """Same length, same time stamp, another file: the inode tells."""
         path = daemon.write("acq/file")
-        original = DefaultNodeIO.md5
 
-        def swap(io: Any, name: Any, *more: str) -> str | None:
-            result = original(io, name, *more)
+        def swap(fd: int) -> tuple[str, int]:
+            result = md5_of(fd)
             status = path.stat()
             other = path.with_name("other")
             other.write_bytes(b"DATA")
@@ -283,7 +287,7 @@ class TestNotNow:
             other.rename(path)
             return result
 
-        monkeypatch.setattr(DefaultNodeIO, "md5", swap)
+        monkeypatch.setattr(examine, "md5_of", swap)
         assert outcome("acq/file") is None
         assert untouched()
 
@@ -306,7 +310,7 @@ class TestNotNow:
         """A read error is no reason to register anything, nor to end the daemon."""
         daemon.write("acq/file")
         with monkeypatch.context() as patch:
-            patch.setattr(DefaultNodeIO, "md5", lambda io, *path: None)
+            patch.setattr(examine, "md5_of", broken_medium)
             assert outcome("acq/file") is None
         assert untouched()
         later()
@@ -316,14 +320,13 @@ class TestNotNow:
         self, daemon: Any, outcome: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = daemon.write("acq/file")
-        original = DefaultNodeIO.md5
 
-        def lose(io: Any, name: Any, *more: str) -> str | None:
-            result = original(io, name, *more)
+        def lose(fd: int) -> tuple[str, int]:
+            result = md5_of(fd)
             path.unlink()
             return result
 
-        monkeypatch.setattr(DefaultNodeIO, "md5", lose)
+        monkeypatch.setattr(examine, "md5_of", lose)
         assert outcome("acq/file") is None
         assert daemon.lines('Cannot read "acq/file" on node: ')
         assert untouched()
@@ -413,14 +416,13 @@ class TestRaces:
         self, daemon: Any, node: Any, outcome: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         daemon.write("acq/file")
-        original = DefaultNodeIO.md5
 
-        def other(io: Any, name: Any, *more: str) -> str | None:
+        def other(fd: int) -> tuple[str, int]:
             daemon.make.file("acq/file", md5sum=MD5)
             daemon.make.copy("acq/file", node)
-            return original(io, name, *more)
+            return md5_of(fd)
 
-        monkeypatch.setattr(DefaultNodeIO, "md5", other)
+        monkeypatch.setattr(examine, "md5_of", other)
         assert outcome("acq/file") == "duplicate"
         assert not daemon.lines("Imported file copy")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import PurePath
 from typing import Any
 
@@ -17,6 +18,10 @@ def registered() -> set[str]:
 
 def scan(daemon: Any, path: str = ".", register: bool = True) -> Any:
     return daemon.ask(path, recurse=True, register=register)
+
+
+def broken_for_bad(path: str, reading: Any) -> Any:
+    return OSError(errno.EIO, "Input/output error") if path == "acq/bad" else reading
 
 
 def test_the_lines_of_a_scan_in_order(daemon: Any) -> None:
@@ -165,9 +170,10 @@ class TestCompletion:
         daemon.write("acq/good")
         request = scan(daemon)
         daemon.tick()
-        original = daemon.live().io.md5
+        io = daemon.live().io
+        original = io.examine_many
         monkeypatch.setattr(
-            daemon.live().io, "md5", lambda p: None if p == PurePath("acq/bad") else original(p)
+            io, "examine_many", lambda paths: map(broken_for_bad, paths, original(paths))
         )
         daemon.work()
         assert registered() == {"acq/good"}

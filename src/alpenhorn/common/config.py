@@ -127,7 +127,7 @@ def get(path: str, default: Any = _MISSING, as_type: type | None = None) -> Any:
     return _convert(path, found, as_type)
 
 
-def get_int(path: str, default: Any, min: int | None = None, max: int | None = None) -> Any:
+def get_int(path: str, default: Any, min: float | None = None, max: int | None = None) -> Any:
     """Look up an int within inclusive bounds, which the default need not meet.
 
     Raises:

@@ -39,7 +39,7 @@ class Key:
     name: str
     type: KeyType
     default: Default = None
-    minimum: int | None = None
+    minimum: float | None = None
     maximum: int | None = None
     meaning: str = ""
     read_by: str = "D"
@@ -140,6 +140,13 @@ _DAEMON = (
         meaning="Only archive copies that were verified in so many days count; older ones are "
         "checked first. Not set: all count.",
         read_by="CD",
+    ),
+    Key(
+        "daemon.medium_timeout",
+        "float",
+        30.0,
+        minimum=0.01,
+        meaning="Seconds after which a medium that does not answer is taken to hang.",
     ),
     Key(
         "daemon.serial_io_timeout",

@@ -18,6 +18,7 @@ from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.common.units import pretty_deltat
 from alpenhorn.daemon import telemetry, updates, watch
 from alpenhorn.daemon.group import UpdateableGroup
+from alpenhorn.daemon.hanging import MediumHangs
 from alpenhorn.daemon.jobs.init import is_initialised
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.daemon.notify import Notifier
@@ -111,7 +112,7 @@ class Loop:
             else:
                 log.info(f'Node "{row.name}" now available.')
                 node = UpdateableNode(self.queue, row)
-            if is_initialised(node, self.queue, self._initialising):
+            if self._is_usable(node):
                 self.nodes[row.name] = node
                 telemetry.available("node", row.name, True)
                 return node
@@ -119,6 +120,14 @@ class Loop:
         if row.name in self.nodes:
             self._forget_node(row.name)
         return None
+
+    def _is_usable(self, node: UpdateableNode) -> bool:
+        """Tell whether a node's medium is there; workers that hang on it are replaced."""
+        try:
+            return is_initialised(node, self.queue, self._initialising)
+        except MediumHangs:
+            self.pool.replace_workers_on(node.io.fifo)
+            raise
 
     def _refresh_groups(self, available: list[UpdateableNode]) -> None:
         members: dict[str, list[UpdateableNode]] = {}

@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from alpenhorn.common.obstacles import Obstacles
+from alpenhorn.daemon import hanging
 from alpenhorn.daemon.patience import Patience
 from alpenhorn.db import StorageNode
 from alpenhorn.errors import AlpenhornError
@@ -103,12 +105,17 @@ class UpdateableNode:
         discard(self._queue, self.io.fifo, f"node {self.name}")
 
     def check_init(self) -> bool:
-        """Tell whether the medium is this node's."""
-        return self.io.check_init()
+        """Tell whether the medium is this node's.
+
+        Raises:
+            MediumHangs: it does not answer.
+        """
+        return hanging.ask(self.name, self.db.root, self.io.check_init)
 
     def update_free_space(self) -> None:
-        """Measure free space and store it."""
-        self.db.update_avail_gb(self.io.bytes_avail(fast=False))
+        """Measure free space and store it; raises MediumHangs if the medium does not answer."""
+        free = hanging.ask(self.name, self.db.root, partial(self.io.bytes_avail, fast=False))
+        self.db.update_avail_gb(free)
 
 
 def discard(queue: FairMultiFIFOQueue, fifo: Any, whose: str) -> None:

@@ -16,7 +16,7 @@ a `Task` on the instance's own FIFO.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -39,6 +39,23 @@ log = logging.getLogger(__name__)
 
 DELETE_BATCH = 10
 """How many copies `BaseNodeIO.delete` gets at a time (spec: daemon.md §13.1)."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of reading a file completely: the evidence for its import."""
+
+    size_b: int
+    md5: str | None
+    """None if it could not be computed."""
+    space_b: int | None
+    """Bytes that it takes on the medium, None if meaningless."""
+    unchanged: bool
+    """Was it the same file, with the same contents, before and after (W-9)?"""
+
+
+Examined = Reading | OSError | InvalidName | None
+"""What came of one file: None if somebody is writing it, an error if it cannot be read."""
 
 
 class BaseNodeRemote:
@@ -100,7 +117,14 @@ class BaseNodeIO:
         "delete": "delete_many",
         "pull": "pull_many",
         "ready_pull": "ready_pull_many",
+        "being_written": "examine_many",
+        "locked": "locked_many",
+        "filesize": "examine_many",
+        "fingerprint": "examine_many",
+        "md5": "examine_many",
+        "storage_used": "examine_many",
     }
+    """Methods, and those that do the same in a quicker way unless a subclass overrides them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Check a storage class when it is defined, not when it is first used."""
@@ -206,6 +230,31 @@ class BaseNodeIO:
     def being_written(self, path: PurePath) -> bool:
         """Tell whether somebody has the file open for writing, as far as that can be known."""
         return False
+
+    def locked_many(self, paths: Sequence[str]) -> set[str]:
+        """Return those of `paths` that must not be imported now."""
+        return {path for path in paths if self.locked(PurePath(path))}
+
+    def examine_many(self, paths: Sequence[str]) -> Iterator[Examined]:
+        """Read files that are to be imported.
+
+        Yields:
+            For each path, in order: what came of it; None if somebody is writing the file; the
+            error if it cannot be read.
+        """
+        for path in paths:
+            try:
+                yield self._examine(PurePath(path))
+            except (OSError, InvalidName) as error:
+                yield error
+
+    def _examine(self, path: PurePath) -> Reading | None:
+        if self.being_written(path):
+            return None
+        before = self.fingerprint(path)
+        md5, size = self.md5(path), self.filesize(path)
+        unchanged = before == self.fingerprint(path)
+        return Reading(size, md5, self.storage_used(path), unchanged)
 
     def flush_many(self, paths: Sequence[str]) -> None:
         """Put files and the directories that lead to them onto the medium.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 from alpenhorn.scheduler.queue import FairMultiFIFOQueue
@@ -166,6 +166,21 @@ class WorkerPool:
                     log.warning(f"Respawning dead worker #{worker.number}.")
                     self._workers[index] = self._start(worker.number)
 
+    def replace_workers_on(self, key: Hashable) -> None:
+        """Start new workers for those that run tasks of the FIFO `key`, which hang.
+
+        They are told to stop: should their tasks come to an end, so do they.
+        """
+        if global_abort.is_set():
+            return
+        with self._lock:
+            busy = self.runner.workers_on(key)
+            for worker in [worker for worker in self._workers if worker.number in busy]:
+                self._retire([worker])
+                self._workers.append(self._start(number := self._free_number()))
+                log.warning(f"Worker #{worker.number} hangs: started worker #{number} instead.")
+            self._workers.sort(key=lambda worker: worker.number)
+
     def shutdown(self, timeout: float | None = None) -> bool:
         """Tell all workers to stop after their current task, and wait for all of them.
 
@@ -250,6 +265,9 @@ class EmptyPool:
 
     def check(self) -> None:
         """Nothing to replace."""
+
+    def replace_workers_on(self, key: Hashable) -> None:
+        """Nothing to replace: what hangs is the main thread."""
 
     def shutdown(self, timeout: float | None = None) -> bool:
         """Nothing to wait for."""

@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 from alpenhorn.errors import AlpenhornError
@@ -62,13 +62,18 @@ class TaskRunner:
         self._before_task = before_task
         self._on_finish = on_finish
         self._clock = clock
-        self._running: dict[int, tuple[int, str, float]] = {}
+        self._running: dict[int, tuple[int, Task, float]] = {}
         self._seen_places: set[tuple[object, ...]] = set()
 
     def running(self) -> list[tuple[int, str, float]]:
         """What runs now: worker number (0: no worker), task name, and seconds since it began."""
         now = self._clock()
-        return sorted((n, name, now - begun) for n, name, begun in self._running.copy().values())
+        running = self._running.copy().values()
+        return sorted((number, task.name, now - begun) for number, task, begun in running)
+
+    def workers_on(self, key: Hashable) -> set[int]:
+        """Return the numbers of the workers that run a task of the FIFO `key`."""
+        return {number for number, task, _ in self._running.copy().values() if task.key == key}
 
     def run(self, task: Task) -> tuple[bool, BaseException | None]:
         """Run a task, or its next step, and clean up if it fails.
@@ -100,7 +105,7 @@ class TaskRunner:
     @contextmanager
     def _on_record(self, task: Task) -> Iterator[None]:
         thread = threading.get_ident()
-        self._running[thread] = (threadlocal.worker_id, task.name, self._clock())
+        self._running[thread] = (threadlocal.worker_id, task, self._clock())
         try:
             yield
         finally:

@@ -18,13 +18,13 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from alpenhorn.common.processes import run_command
 from alpenhorn.errors import FailureClass, InvalidName
 from alpenhorn.transfer import sharing
 from alpenhorn.transfer.batch import Endpoint, Item, Limits, Outcome
-from alpenhorn.transfer.below import parent_of
+from alpenhorn.transfer.below import locate, parent_of
 from alpenhorn.transfer.failures import TransferFailed
 from alpenhorn.transfer.ssh_failures import last_line
 
@@ -111,7 +111,7 @@ class BbcpMover:
         login = sharing.login(source, limits.remote_shell)
         if not all(_PLAIN.fullmatch(word) for word in (item.source, target, *login)):
             raise TransferFailed(FailureClass.ROUTE, "bbcp is not given names with odd characters")
-        _require_regular(login, item.source)
+        _require_regular(login, source.root, item.source)
         with parent_of(staging, item.path, create=True):
             if os.path.lexists(target):
                 raise TransferFailed(FailureClass.ROUTE, "rsync continues what is there")
@@ -127,9 +127,12 @@ class BbcpMover:
         raise TransferFailed(FailureClass.ROUTE, reason)
 
 
-def _require_regular(login: Sequence[str], path: str) -> None:
-    """Raise TransferFailed unless `path`, a plain name, is a regular file and no link there."""
-    test = ["test", "-f", path, "-a", "!", "-L", path]
+def _require_regular(login: Sequence[str], root: str, path: str) -> None:
+    """Raise TransferFailed unless `path`, a plain name, is a regular file reached without links."""
+    test = ["test", "-f", path]
+    base, inner = locate(root, path)
+    for name in (inner, *map(str, PurePosixPath(inner).parents[:-1])):
+        test += ["-a", "!", "-L", f"{base.rstrip('/')}/{name}"]
     status, _, _ = run_command([*login, *test], _ASK_S)
     if status != 0:
         raise TransferFailed(FailureClass.SOURCE, "not a regular file at the source")

@@ -7,12 +7,21 @@ root itself is the operator's choice and may be reached through links.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class LinkedDirectory(NotADirectoryError):
+    """A directory on the way is a link, which is not followed; says nothing about the file."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(errno.ENOTDIR, "a directory on the way is a link", name)
 
 
 @contextmanager
@@ -28,7 +37,8 @@ def parent_of(root: str | Path, path: str, create: bool = False) -> Iterator[tup
         A descriptor of the directory, closed afterwards, and the last component of `path`.
 
     Raises:
-        OSError: it does not exist, or a component is a link (``ELOOP`` or ``ENOTDIR``).
+        LinkedDirectory: a directory on the way is a link.
+        OSError: it does not exist, or a component is no directory.
     """
     *parents, name = path.split("/")
     fd = os.open(root, _DIRECTORY)
@@ -37,12 +47,24 @@ def parent_of(root: str | Path, path: str, create: bool = False) -> Iterator[tup
             if create:
                 with suppress(FileExistsError):
                     os.mkdir(part, dir_fd=fd)
-            deeper = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+            deeper = _deeper(fd, part)
             os.close(fd)
             fd = deeper
         yield fd, name
     finally:
         os.close(fd)
+
+
+def _deeper(fd: int, part: str) -> int:
+    """Open a directory in an open directory."""
+    try:
+        return os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
+        if stat.S_ISLNK(os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode):
+            raise LinkedDirectory(part) from error
+        raise
 
 
 @contextmanager

@@ -12,8 +12,11 @@ from pathlib import Path
 
 from alpenhorn.errors import FailureClass
 from alpenhorn.transfer.batch import Outcome
+from alpenhorn.transfer.below import LinkedDirectory
 
 _DESTINATION = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+LINKED_DIRECTORY = "a directory on the way to it is a link at the source: links are not followed"
+
 _NO_FILE = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR}
 
 
@@ -37,6 +40,8 @@ def cause(error: OSError) -> str:
 
 def at_source(error: OSError) -> TransferFailed:
     """Return the failure for an error met while a source file was opened or read."""
+    if isinstance(error, LinkedDirectory):  # says nothing about the bytes of the source
+        return TransferFailed(FailureClass.ROUTE, LINKED_DIRECTORY)
     if error.errno in _NO_FILE:
         return TransferFailed(FailureClass.SOURCE, f"no such file at the source: {cause(error)}")
     return TransferFailed(FailureClass.ROUTE, f"cannot read at the source: {cause(error)}")

@@ -12,31 +12,65 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from alpenhorn.transfer.below import opened
+from alpenhorn.transfer.directories import Directories
 
 MANY = 8
-"""From this number of files on, the file system is first flushed as a whole."""
+"""From this number of files on, the file system is flushed as a whole, where that is enough."""
+
+WHOLE = frozenset({"ext2", "ext3", "ext4", "xfs", "f2fs"})
+"""File systems whose syncfs(2) writes all data and metadata and empties the disk's cache.
+
+Others need fsync(2) for each file: FUSE, for one, does not hand syncfs(2) on to its server.
+"""
+
+FETCH_BYTES = 2**20
+"""So much of a file is fetched before it is asked for."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_WAIT_WRITE_WAIT = 1 | 2 | 4  # sync_file_range(2)
 
 
-def flush_batch(staging: Path, paths: Sequence[str]) -> None:
-    """Flush staged files to the medium.
+def flush_batch(staging: Path, paths: Sequence[str], reread: bool = False) -> None:
+    """Flush files to the medium.
 
-    Many files are flushed together by syncfs(2), which costs one journal commit. fsync(2) follows
-    for each in any case: it is cheap for a clean file, and before Linux 5.8 the only one of the two
-    that reports a failed write.
+    Many files are flushed together by syncfs(2), which costs one journal commit. Then each is
+    asked for failed writes, which syncfs(2) reports from Linux 5.8 on only, by
+    sync_file_range(2). fsync(2) would report them too, but has the disk empty its cache for every
+    single file: 1.4 ms instead of 2 µs on the machine where this was measured.
 
     Args:
-        staging: the staging directory.
-        paths: staged files, relative to it.
+        staging: the directory below which they lie.
+        paths: the files, relative to it.
+        reread: they are read next, and not from what the kernel has in memory: drop that, and
+            begin to fetch the small ones from the medium.
 
     Raises:
         OSError: a file cannot be opened, or the medium reports a failed write.
     """
-    if len(paths) >= MANY:
-        _flush_file_system(staging)
-    for path in paths:
-        with opened(staging, path) as fd:
-            os.fsync(fd)
+    whole = len(paths) >= MANY and _flush_file_system(staging)
+    with Directories(staging) as directories:
+        for path in paths:
+            fd = directories.open(path)
+            try:
+                if whole:
+                    _raise_failed_write(fd, path)
+                else:
+                    os.fsync(fd)
+                if reread:
+                    _fetch_anew(fd)
+            finally:
+                os.close(fd)
+
+
+def _raise_failed_write(fd: int, path: str) -> None:
+    if _libc.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _WAIT_WRITE_WAIT) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), path)
+
+
+def _fetch_anew(fd: int) -> None:
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.posix_fadvise(fd, 0, FETCH_BYTES, os.POSIX_FADV_WILLNEED)
 
 
 def flush_directories(directories: Iterable[Path]) -> None:
@@ -65,15 +99,29 @@ def _fsync_directory(fd: int) -> None:
             raise
 
 
-def _flush_file_system(directory: Path) -> None:
-    """Call syncfs(2) for the file system of `directory`, where the C library has it."""
-    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if syncfs is None:
-        return
+def _flush_file_system(directory: Path) -> bool:
+    """Flush the file system of `directory` as a whole; returns whether that is as good as fsync."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if syncfs(fd) != 0:
+        if not hasattr(_libc, "syncfs") or _type_of(os.fstat(fd).st_dev) not in WHOLE:
+            return False
+        if _libc.syncfs(fd) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code), os.fspath(directory))
+        return True
     finally:
         os.close(fd)
+
+
+def _type_of(device: int) -> str | None:
+    """Return the type of the file system on a device (proc_pid_mountinfo(5)); None: unknown."""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        text = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        place, _, mounted = line.partition(" - ")
+        if place.split()[2] == wanted:
+            return mounted.split()[0]
+    return None

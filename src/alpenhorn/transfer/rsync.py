@@ -5,6 +5,11 @@ rsync takes names literally: no shell, no wildcards, no options. A list entry ``
 means "the file below /root, staged as acq/file" (rsync(1), ``--relative``), so the operand of
 the source is always just ``/``.
 
+rsync follows linked directories on the way to a file. So the directories between the root and the
+files stand in the list too, under their full paths: since directories and links are left out
+(``--no-dirs``, ``--no-links``), nothing of them is sent, but rsync complains about those that are
+links (`rsync_links`), and what came through them is thrown away.
+
 Partial data are written in place and thus survive even kill -9; the next attempt sends only what
 is missing. What rsync skips or resumes is decided by content (``--ignore-times``), never by equal
 size and time, and whatever it delivers is verified by the caller.
@@ -25,9 +30,10 @@ from pathlib import Path
 
 from alpenhorn.common.processes import run_command
 from alpenhorn.errors import FailureClass
-from alpenhorn.transfer import sharing
+from alpenhorn.transfer import rsync_links, sharing
 from alpenhorn.transfer.batch import Endpoint, Item, Limits, Outcome
-from alpenhorn.transfer.failures import TransferFailed, cause
+from alpenhorn.transfer.below import locate
+from alpenhorn.transfer.failures import LINKED_DIRECTORY, TransferFailed, cause
 from alpenhorn.transfer.rsync_report import Report, read_report
 
 _OPTIONS = (
@@ -35,6 +41,7 @@ _OPTIONS = (
     "--files-from=-",
     "--from0",
     "--no-implied-dirs",  # directories on the way get our own modes and owners
+    "--no-dirs",  # only asked about, see above
     "--no-links",  # a link at the source is neither made here nor followed
     "--times",
     "--perms",
@@ -65,11 +72,11 @@ class RsyncMover:
             yield from _all_fail(items, failed.failure, str(failed))
             return
         run = _Run(command, source, staging, limits)
-        together = [item for item in items if _base(item) is not None]
+        together = [item for item in items if _base(item, source.root) is not None]
         if together:
-            yield from run.batch(together)
+            yield from run.batches(together)
         for item in items:
-            if _base(item) is None:
+            if _base(item, source.root) is None:
                 yield run.alone(item)
 
 
@@ -94,6 +101,7 @@ def _command(program: str, source: Endpoint, limits: Limits) -> list[str]:
         return [*command, "--", "/"]
     shell = sharing.remote_shell(source, limits.remote_shell)
     command += [f"--rsh={shlex.join(shell)}", "--remote-option=--no-sparse"]
+    command.append("--remote-option=--no-dirs")  # it is not passed on where there is a list
     if source.options.compress:
         command.append("--compress")
     if source.options.rsync_path:
@@ -112,21 +120,20 @@ def _version(program: str) -> tuple[int, ...]:
     return tuple(int(number) for number in found.groups()) if found else (0,)
 
 
-def _base(item: Item) -> str | None:
-    """Return the directory below which the source has the staged path, None if there is none."""
+def _base(item: Item, root: str) -> str | None:
+    """Return the directory below which the source has the staged path, None if there is none.
+
+    It is not below `root`: all directories that anybody but the operator chose are in the path.
+    """
     if not item.source.endswith("/" + item.path):
         return None
-    return _clean(item.source[: -len(item.path)])
+    base = clean(item.source[: -len(item.path)])
+    return None if base.startswith(clean(root).rstrip("/") + "/") and base != "/" else base
 
 
-def _clean(path: str) -> str:
+def clean(path: str) -> str:
     """Normalise an absolute path, so that the only ``/./`` in a list entry is our own."""
     return "/" + posixpath.normpath(path).strip("/")
-
-
-def _entry(item: Item) -> bytes:
-    base = _base(item) or "/"
-    return os.fsencode(f"{base.rstrip('/')}/./{item.path}\0")
 
 
 @dataclass(frozen=True)
@@ -138,13 +145,33 @@ class _Run:
     staging: Path
     limits: Limits
 
+    def batches(self, items: Sequence[Item]) -> Iterator[Outcome]:
+        """Run rsync for `items`, which all have a `_base`; once, except in odd cases."""
+        ways = [rsync_links.Way(_base(item, self.source.root) or "/", item.path) for item in items]
+        hidden = rsync_links.hidden(ways)
+        plain = [item for item, way in zip(items, ways, strict=True) if way not in hidden]
+        if plain:
+            yield from self.batch(plain)
+        for item, way in zip(items, ways, strict=True):
+            if way not in hidden:
+                continue
+            if rsync_links.hidden([way]):
+                text = "its path begins like that of the root: rsync cannot be asked about links"
+                yield Outcome(item.key, FailureClass.ROUTE, text)
+            else:
+                yield from self.batch([item])
+
     def batch(self, items: Sequence[Item]) -> Iterator[Outcome]:
         """Run rsync once for `items`, which all have a `_base`."""
+        ways = {
+            item.key: rsync_links.Way(_base(item, self.source.root) or "/", item.path)
+            for item in items
+        }
         complete_before = {
             item.key for item in items if _make_ready(self.staging / item.path) == item.size_b
         }
         try:
-            report = self._report(b"".join(_entry(item) for item in items))
+            report = self._report(rsync_links.entries(list(ways.values())))
         except OSError as error:
             text = f"cannot start rsync: {cause(error)}"
             yield from _all_fail(items, FailureClass.DESTINATION, text)
@@ -152,7 +179,15 @@ class _Run:
         if not (self.source.local or report.finished):
             sharing.give_up(self.source)
         for item in items:
-            yield _judge(item, self.staging, report, item.key in complete_before)
+            if report.about(*ways[item.key].checks):
+                yield self._refuse(item)
+            else:
+                yield _judge(item, self.staging, report, item.key in complete_before)
+
+    def _refuse(self, item: Item) -> Outcome:
+        """Throw away what came through a linked directory."""
+        (self.staging / item.path).unlink(missing_ok=True)
+        return Outcome(item.key, FailureClass.ROUTE, LINKED_DIRECTORY)
 
     def _report(self, entries: bytes) -> Report:
         """Run rsync for a list of files; raises OSError if it cannot be started."""
@@ -166,17 +201,17 @@ class _Run:
 
     def alone(self, item: Item) -> Outcome:
         """Run rsync for a file that has another name at the source than it is staged under."""
-        directory, _, name = item.source.rpartition("/")
+        base, path = locate(clean(self.source.root), clean(item.source))
         apart = self.staging / f".alone-{item.key}"
         target = self.staging / item.path
         try:
             apart.mkdir(exist_ok=True)
-            renamed = Item(item.key, name, f"{_clean(directory)}/{name}", item.size_b, item.md5)
-            outcome = next(replace(self, staging=apart).batch([renamed]))
+            renamed = Item(item.key, path, f"{base.rstrip('/')}/{path}", item.size_b, item.md5)
+            outcome = next(replace(self, staging=apart).batches([renamed]))
             if outcome.ok:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                (apart / name).rename(target)
-                apart.rmdir()
+                (apart / path).rename(target)
+                shutil.rmtree(apart)
         except OSError as error:
             return Outcome(item.key, FailureClass.DESTINATION, f"cannot write here: {cause(error)}")
         return outcome
@@ -214,7 +249,7 @@ def _judge(item: Item, staging: Path, report: Report, complete_before: bool) -> 
     """
     staged = staging / item.path
     length = _length(staged)
-    said = report.about(_clean(item.source), item.path, str(staged))
+    said = report.about(clean(item.source), item.path, str(staged))
     if said and said.spoils_bytes:
         return Outcome(item.key, said.failure, said.message)
     full = length is not None and item.size_b in (None, length)

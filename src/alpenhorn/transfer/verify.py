@@ -13,14 +13,20 @@ from pathlib import Path
 from alpenhorn.common.hashing import md5_of
 from alpenhorn.errors import FailureClass
 from alpenhorn.transfer.batch import Item, Outcome
-from alpenhorn.transfer.below import opened
+from alpenhorn.transfer.directories import Directories
 from alpenhorn.transfer.failures import TransferFailed, cause
 
 
 def verify_staged(staging: Path, item: Item) -> Outcome:
+    """Do `verify` for one file below a staging directory."""
+    with Directories(staging) as directories:
+        return verify(directories, item)
+
+
+def verify(staged: Directories, item: Item) -> Outcome:
     """Compare length and MD5 of a staged file with the index, as far as the index knows them.
 
-    Call it after the file was flushed: what the kernel keeps in memory is dropped first, where it
+    Call it after `flush_batch` with `reread`, which drops what the kernel keeps in memory, where it
     lets us, so that the bytes come from the medium.
 
     Returns:
@@ -28,8 +34,11 @@ def verify_staged(staging: Path, item: Item) -> Outcome:
         read here.
     """
     try:
-        with opened(staging, item.path) as fd:
+        fd = staged.open(item.path)
+        try:
             _compare(fd, item)
+        finally:
+            os.close(fd)
     except TransferFailed as failed:
         return failed.outcome(item.key)
     except OSError as error:
@@ -44,7 +53,6 @@ def _compare(fd: int, item: Item) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise TransferFailed(FailureClass.DESTINATION, "the staged file is not a regular file")
     _expect_length(status.st_size, item)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     md5, length = md5_of(fd)
     _expect_length(length, item)
     if item.md5 is not None and md5.lower() != item.md5.strip().lower():

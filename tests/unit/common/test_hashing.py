@@ -1,5 +1,6 @@
 """MD5 sums: right, balanced in the metrics, and never hanging."""
 
+import errno
 import hashlib
 import os
 import threading
@@ -71,13 +72,15 @@ def test_what_cannot_be_read_is_an_error(tmp_path):
 
 @pytest.fixture
 def hanging(monkeypatch):
-    """Reads that block until the returned event is set."""
+    """Reads that block until the returned event is set; nothing is in memory."""
     release = threading.Event()
     real = os.preadv
 
-    def preadv(*args):
+    def preadv(fd, buffers, offset, flags=0):
+        if flags & os.RWF_NOWAIT:
+            raise BlockingIOError(errno.EAGAIN, "not in memory")
         release.wait(30)
-        return real(*args)
+        return real(fd, buffers, offset, flags)
 
     monkeypatch.setattr(hashing.os, "preadv", preadv)
     yield release
@@ -91,6 +94,40 @@ def test_a_hanging_medium_is_given_up(tmp_path, hanging, running, monkeypatch):
     with path.open("rb") as file, pytest.raises(TimeoutError):
         hashing.md5_of(file, 0.05)
     assert running == [0, 1, 0]
+
+
+@pytest.mark.usefixtures("small_units")
+@pytest.mark.parametrize("reason", [errno.EAGAIN, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("cached", [0, 1, 3, 25])
+def test_what_is_not_in_memory_is_read_all_the_same(tmp_path, monkeypatch, reason, cached):
+    """Some blocks are in memory, others must come from the medium."""
+    data = os.urandom(100_001)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    real, calls = os.preadv, []
+
+    def preadv(fd, buffers, offset, flags=0):
+        calls.append(flags)
+        if flags & os.RWF_NOWAIT and len(calls) > cached:
+            raise OSError(reason, "not at once")
+        return real(fd, buffers, offset, flags)
+
+    monkeypatch.setattr(hashing.os, "preadv", preadv)
+    with path.open("rb") as file:
+        assert hashing.md5_of(file, 60) == (hashlib.md5(data).hexdigest(), len(data))
+    assert 0 in calls
+
+
+def test_a_small_file_in_memory_costs_no_thread(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    monkeypatch.setattr(hashing, "timeout_call", None)
+    with path.open("rb") as file:
+        try:
+            os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)
+        except OSError as error:
+            pytest.skip(f"this file system reads nothing at once: {error}")
+        assert hashing.md5_of(file, 60) == (hashlib.md5(b"x").hexdigest(), 1)
 
 
 def test_the_facade_says_none_for_a_hanging_medium(tmp_path, monkeypatch):

@@ -46,6 +46,7 @@ def demo(config_file: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[None
     """The tables and types of the demo."""
     demo_init()
     capsys.readouterr()
+    pattern_importer._known.clear()
     yield
     db.close()
 

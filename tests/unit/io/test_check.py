@@ -12,7 +12,7 @@ import pytest
 from alpenhorn import db
 from alpenhorn.db.queries import checks
 from alpenhorn.events import CheckBegun
-from alpenhorn.io.default import check_async
+from alpenhorn.io.default import check_async, identity
 from alpenhorn.io.default.jobs import check
 
 FILE = "2025/02/21/23/1324.dat"
@@ -133,6 +133,7 @@ def test_what_cannot_be_read_stays_suspect(
     io.check(copy)
     with monkeypatch.context() as patch:
         patch.setattr(io, "check_init", lambda: True)
+        patch.setattr(identity, "device", lambda root: (1, 2))
         patch.setattr(os, what, broken)
         site.run()
     assert site.state(io, FILE) == "MY"

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from alpenhorn import db
-from alpenhorn.db import connection
+from alpenhorn.db import WantsFile, connection
 from alpenhorn.db.operations import DeletionEvidence
 from alpenhorn.db.queries import deletion
+from alpenhorn.db.queries.clean import CleanScope
+from alpenhorn.db.queries.filters import FileFilter
 from alpenhorn.events import FileDeleted
 from alpenhorn.io.default import UpDownLock, delete_async
 from alpenhorn.io.default.jobs import delete
+from alpenhorn.io.default.tree import Tree
 
 FILE = "2025/02/21/meta.txt"
 DATA = ["1324.dat", "1330.dat", "1349.dat", "1342.dat"]
@@ -396,9 +399,11 @@ def test_a_large_batch_tells_one_line_and_the_files_at_debug(
     assert set(site.make.states(io.node).values()) == {"NN"}
 
 
-def test_a_large_batch_costs_a_fixed_number_of_statements(
-    site: Any, io: Any, arcs: Any, statements: Any
+def test_a_large_portion_costs_a_fixed_number_of_statements(
+    site: Any, io: Any, arcs: Any, statements: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(delete, "FIRST_PORTION", 100)
+
     def cost(count: int) -> int:
         paths = [f"acq{count}/{n}" for n in range(count)]
         copies = [site.put(io, path, wants="N") for path in paths]
@@ -410,6 +415,46 @@ def test_a_large_batch_costs_a_fixed_number_of_statements(
 
     cost(17)  # what is asked once per process
     assert cost(80) == cost(20)
+
+
+def test_portions_grow_while_files_go_quickly(
+    site: Any, io: Any, arcs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a million files do not cost a million claims."""
+    monkeypatch.setattr(delete, "PORTION_S", 60.0)
+    sizes: list[int] = []
+    real = deletion.claim
+
+    def claim(node_id: int, ids: Any, *rest: Any) -> Any:
+        sizes.append(len(ids))
+        return real(node_id, ids, *rest)
+
+    monkeypatch.setattr(deletion, "claim", claim)
+    copies = [site.put(io, f"acq/{n}", wants="N") for n in range(30)]
+    for n in range(30):
+        site.protect(f"acq/{n}", *arcs)
+    run_delete(site, io, *copies)
+    assert sizes == [4, 8, 16, 2]
+
+
+def test_a_large_deletion_can_be_cancelled_while_it_goes_on(
+    site: Any, io: Any, arcs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the few files that are being removed already are past it."""
+    copies = [site.put(io, f"acq/{n}", wants="N") for n in range(30)]
+    for n in range(30):
+        site.protect(f"acq/{n}", *arcs)
+    real = Tree.unlink
+
+    def unlink(tree: Tree, path: str) -> bool:
+        CleanScope(io.node.id, WantsFile.KEEP, FileFilter()).update()
+        return real(tree, path)
+
+    monkeypatch.setattr(Tree, "unlink", unlink)
+    run_delete(site, io, *copies)
+    states = list(site.make.states(io.node).values())
+    assert (states.count("NN"), states.count("YY")) == (4, 26)
+    assert sum(Path(io.node.root, f"acq/{n}").exists() for n in range(30)) == 26
 
 
 def test_an_old_class_may_delete_with_a_lock_of_its_own(site: Any, io: Any, copy: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from pathlib import Path
@@ -25,13 +26,72 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+class Library:
+    """The system calls, or failures of them, on a file system that flushes all at once."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.fails = ""
+
+    def syncfs(self, fd: int) -> int:
+        return self._call("syncfs")
+
+    def sync_file_range(self, *arguments: object) -> int:
+        return self._call("sync_file_range")
+
+    def _call(self, name: str) -> int:
+        self.calls.append(name)
+        ctypes.set_errno(errno.EIO)
+        return -1 if self.fails == name else 0
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> Library:
+    made = Library()
+    monkeypatch.setattr(flush, "_libc", made)
+    monkeypatch.setattr(flush, "_type_of", lambda device: "ext4")
+    return made
+
+
 @pytest.mark.parametrize("count", [1, flush.MANY, 3 * flush.MANY])
-def test_every_staged_file_is_flushed(tmp_path: Path, synced: list[str], count: int) -> None:
+def test_every_staged_file_is_flushed(
+    tmp_path: Path, synced: list[str], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where flushing all at once does not reach the medium, e.g. on FUSE: one by one."""
+    monkeypatch.setattr(flush, "_type_of", lambda device: "fuse.sshfs")
     names = [f"file{number}" for number in range(count)]
     for name in names:
         (tmp_path / name).write_bytes(b"x")
     flush.flush_batch(tmp_path, names)
     assert synced == names
+
+
+def names_below(path: Path, count: int) -> list[str]:
+    names = [f"file{number}" for number in range(count)]
+    for name in names:
+        (path / name).write_bytes(b"x")
+    return names
+
+
+def test_many_are_flushed_at_once_where_that_is_as_good(
+    tmp_path: Path, synced: list[str], library: Library
+) -> None:
+    """No fsync, with its emptying of the disk's cache, for each; but each is asked for errors."""
+    flush.flush_batch(tmp_path, names_below(tmp_path, 3 * flush.MANY))
+    assert not synced
+    assert library.calls == ["syncfs"] + ["sync_file_range"] * (3 * flush.MANY)
+
+
+@pytest.mark.parametrize("call", ["syncfs", "sync_file_range"])
+def test_a_failed_write_among_many_is_reported(tmp_path: Path, library: Library, call: str) -> None:
+    library.fails = call
+    with pytest.raises(OSError, match="Input/output"):
+        flush.flush_batch(tmp_path, names_below(tmp_path, flush.MANY))
+
+
+def test_a_file_system_is_known_by_its_device(tmp_path: Path) -> None:
+    assert flush._type_of(Path("/proc").stat().st_dev) == "proc"
+    assert flush._type_of(os.makedev(4095, 1)) is None
 
 
 def test_directories_are_flushed_once_each(tmp_path: Path, synced: list[str]) -> None:

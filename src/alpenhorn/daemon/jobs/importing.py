@@ -22,6 +22,7 @@ from alpenhorn.db import ArchiveFileImportRequest
 from alpenhorn.db.queries import imports
 from alpenhorn.errors import InvalidName
 from alpenhorn.extensions.detection import BadAcq, DetectFailed, Detection, detect
+from alpenhorn.io.base import Examined
 from alpenhorn.scheduler import FairMultiFIFOQueue, Task
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ class Candidate:
 
     path: str
     request: ArchiveFileImportRequest | None
+    seen: bool = False
+    """Was it just listed as a regular file? Then it is not looked at before it is opened."""
 
 
 class Progress(Protocol):
@@ -155,9 +158,11 @@ def import_job(
     left: list[Candidate] = []
     while candidates:
         staged = [c for c in candidates if _may_import(node, c)]
-        ready = [c for c in staged if node.io.ready_path(PurePath(c.path))]
+        ready: list[Candidate] = []
+        candidates = []
+        for one in staged:
+            (ready if node.io.ready_path(PurePath(one.path)) else candidates).append(one)
         left += _import_ready(node, queue, ready, register)
-        candidates = [c for c in staged if c not in ready]
         if candidates:
             log.info(f"{len(candidates)} files on {node.name} not ready for I/O, waiting.")
             yield NOT_READY_S
@@ -170,7 +175,7 @@ def _import_ready(
     """Import readable files; returns those that must be tried again later."""
     left: list[Candidate] = []
     detected: list[_Detected] = []
-    for candidate in ready:
+    for candidate in _not_locked(node, ready):
         try:
             found = _detect(node, candidate)
         except DetectFailed:
@@ -178,17 +183,17 @@ def _import_ready(
             continue
         if found is not None:
             detected.append(found)
-    detected = _new_to_index(node, detected, register)
-    read: list[tuple[_Detected, imports.Found]] = []
-    for item in detected:
-        evidence = _read(node, item)
-        if evidence is None:
-            left.append(item.candidate)
-        else:
-            read.append((item, evidence))
+    read = _read_all(node, _new_to_index(node, detected, register), left)
     if not _flush(node, [item.candidate.path for item, _ in read]):
         return left + [item.candidate for item, _ in read]
     return left + _record(node, queue, read, register)
+
+
+def _not_locked(node: UpdateableNode, candidates: list[Candidate]) -> list[Candidate]:
+    locked = node.io.locked_many([candidate.path for candidate in candidates])
+    for path in sorted(locked):
+        log.info(f'Skipping "{path}": locked.')
+    return [candidate for candidate in candidates if candidate.path not in locked]
 
 
 def _flush(node: UpdateableNode, paths: list[str]) -> bool:
@@ -207,7 +212,7 @@ def _may_import(node: UpdateableNode, candidate: Candidate) -> bool:
     if str(path) in (".", "ALPENHORN_NODE"):
         complete(candidate.request, "ignored", node)
         return False
-    if not node.io.exists(path):
+    if not candidate.seen and not node.io.exists(path):
         log.info(f'Not importing "{path}": not a file.')
         complete(candidate.request, "non-file", node)
         return False
@@ -225,9 +230,6 @@ def _detect(node: UpdateableNode, candidate: Candidate) -> _Detected | None:
         DetectFailed: an extension is broken; try again later.
     """
     path = PurePath(candidate.path)
-    if node.io.locked(path):
-        log.info(f'Skipping "{path}": locked.')
-        return None
     try:
         detection = detect(path, node)
     except BadAcq:
@@ -258,37 +260,43 @@ def _new_to_index(
     return [item for item in detected if item.name not in tracked and item.name in known]
 
 
-def _read(node: UpdateableNode, item: _Detected) -> imports.Found | None:
-    """Read a file completely; None if it cannot be read, or changes meanwhile."""
-    path = PurePath(item.candidate.path)
-    if _on_its_way_in(node, path):
-        return None
-    try:
-        if node.io.being_written(path):
-            log.info(f'Skipping "{path}": being written.')
-            return None
-        before = node.io.fingerprint(path)
-        md5 = node.io.md5(path)
-        size = node.io.filesize(path)
-        unchanged = before == node.io.fingerprint(path)
-    except (OSError, InvalidName) as error:
-        log.warning(f'Cannot read "{path}" on {node.name}: {error}')
-        return None
-    if md5 is None:
-        return None
-    if not unchanged:
+def _read_all(
+    node: UpdateableNode, detected: list[_Detected], left: list[Candidate]
+) -> list[tuple[_Detected, imports.Found]]:
+    """Read files completely; those that cannot be imported now are added to `left`."""
+    arriving = [item for item in detected if _on_its_way_in(node, item.candidate.path)]
+    left += [item.candidate for item in arriving]
+    wanted = [item for item in detected if item not in arriving] if arriving else detected
+    read = []
+    readings = node.io.examine_many([item.candidate.path for item in wanted])
+    for item, reading in zip(wanted, readings, strict=True):
+        found = _found(node, item, reading)
+        if found is None:
+            left.append(item.candidate)
+        else:
+            read.append((item, found))
+    return read
+
+
+def _found(node: UpdateableNode, item: _Detected, reading: Examined) -> imports.Found | None:
+    """Make evidence of what was read; None, with a line, if it is none."""
+    path, request = item.candidate.path, item.candidate.request
+    if reading is None:
+        log.info(f'Skipping "{path}": being written.')
+    elif isinstance(reading, Exception):
+        log.warning(f'Cannot read "{path}" on {node.name}: {reading}')
+    elif not reading.unchanged:
         log.info(f'Skipping "{path}": it changed while it was read.')
-        return None
-    request = item.candidate.request
-    return imports.Found(
-        *item.name, size, md5, node.io.storage_used(path), request.id if request else None
-    )
+    elif reading.md5 is not None:
+        request_id = request.id if request else None
+        return imports.Found(*item.name, reading.size_b, reading.md5, reading.space_b, request_id)
+    return None
 
 
-def _on_its_way_in(node: UpdateableNode, path: PurePath) -> bool:
+def _on_its_way_in(node: UpdateableNode, path: str) -> bool:
     """Is a pull about to record this file itself?"""
     expected: Callable[[str], bool] | None = getattr(node.io, "expected", None)
-    return expected is not None and expected(str(path))
+    return expected is not None and expected(path)
 
 
 def _record(

@@ -97,7 +97,7 @@ def scan_job(
             directory = str(relative.parent)
             log.info(f'Scanning "{directory}".')
         if str(relative) not in known and str(relative) != NODE_INIT_PATH:
-            found.append(Candidate(str(relative), None))
+            found.append(Candidate(str(relative), None, seen=True))
         if len(found) >= import_batch_size():
             queue_imports(node, queue, found, register, outstanding)
             found, many = [], True

@@ -83,7 +83,17 @@ def copies_with_files() -> Any:
 def by_ids(query: Any, column: Any, ids: Sequence[int | str]) -> Iterator[Any]:
     """Run `query` for the rows whose `column` is one of `ids`, in chunks; yield the rows."""
     for chunk in chunks(ids):
-        yield from query.where(column << chunk)
+        yield from query.where(one_of(column, chunk))
+
+
+def one_of(column: Any, values: Sequence[int | str]) -> Any:
+    """Condition: `column` is one of `values`, of which there is one at least.
+
+    The same as ``column << values``, whose SQL takes peewee longer to write than the database to
+    execute: it makes an object for each value.
+    """
+    marks = ", ".join([database_proxy.obj.param] * len(values))
+    return pw.Expression(column, pw.OP.IN, pw.SQL(f"({marks})", [*map(column.db_value, values)]))
 
 
 def by_id(column: Any, values: Mapping[int, Any]) -> Any:

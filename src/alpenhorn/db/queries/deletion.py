@@ -116,7 +116,7 @@ def waiting(node: StorageNode, few: int, rule: Protection = TWO_COPIES) -> Waiti
     )
     released = ArchiveFileCopy.select().where(
         ArchiveFileCopy.node == node,
-        ArchiveFileCopy.has_file != HasFile.ABSENT,
+        _is_there(),
         ArchiveFileCopy.wants_file == WantsFile.RELEASED,
     )
     if not released.exists():
@@ -237,9 +237,16 @@ def _protected(rule: Protection) -> Any:
 
 def _candidates(node: StorageNode) -> Any:
     """Copies on the node that are there in some way and that nobody is to be sent."""
-    return copies_with_files().where(
-        ArchiveFileCopy.node == node, ArchiveFileCopy.has_file != HasFile.ABSENT, ~_is_source()
-    )
+    return copies_with_files().where(ArchiveFileCopy.node == node, _is_there(), ~_is_source())
+
+
+def _is_there() -> Any:
+    """Condition: something of the copy is there.
+
+    The states are named: for "not absent" a database looks at all copies of the node instead of
+    finding those few that are also released.
+    """
+    return ArchiveFileCopy.has_file << [HasFile.PRESENT, HasFile.SUSPECT, HasFile.CORRUPT]
 
 
 def _is_source() -> Any:

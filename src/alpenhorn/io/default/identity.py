@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alpenhorn.io.default.tree import NODE_FILE
@@ -35,6 +37,29 @@ def check(name: str, root: str | None) -> bool:
     elif found != name:
         log.warning(f'Node file "{root}/{NODE_FILE}" names another node: "{found}", not "{name}".')
     return found == name
+
+
+@contextmanager
+def held(root: str | None) -> Iterator[tuple[int, int] | None]:
+    """Yield what `device` returns, and keep the root open meanwhile."""
+    try:
+        fd = os.open(root or "", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError):  # ValueError: the row holds a root with a NUL
+        yield None
+        return
+    try:
+        yield device(root)
+    finally:
+        os.close(fd)
+
+
+def device(root: str | None) -> tuple[int, int] | None:
+    """Return device and inode of the root, None if it cannot be examined."""
+    try:
+        status = Path(root or "").stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def write(name: str, root: str | None) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO, Any, ClassVar
 
@@ -19,8 +20,8 @@ from alpenhorn.common.hashing import md5_of
 from alpenhorn.db import ArchiveFileCopy, ArchiveFileCopyRequest, StorageNode
 from alpenhorn.db.queries import nodes as node_queries
 from alpenhorn.errors import InvalidName
-from alpenhorn.io.base import BaseNodeIO
-from alpenhorn.io.default import identity, space
+from alpenhorn.io.base import BaseNodeIO, Examined
+from alpenhorn.io.default import examine, identity, space
 from alpenhorn.io.default.jobs.check import queue_checks
 from alpenhorn.io.default.jobs.delete import queue_deletions
 from alpenhorn.io.default.jobs.pull import queue_pulls
@@ -74,6 +75,21 @@ class DefaultNodeIO(BaseNodeIO):
     def check_init(self) -> bool:
         """Tell whether ``ALPENHORN_NODE`` at the root names this node."""
         return identity.check(self.node.name, self.node.root)
+
+    @contextmanager
+    def medium(self) -> Iterator[Callable[[], bool] | None]:
+        """Hold on to the medium for the time of a job.
+
+        Yields:
+            A function that tells whether the medium is still there; what is found under another
+            one, or under none, proves nothing. None if the node's medium is not there at all.
+        """
+        # Held open, or a medium that takes its place could get the same device number.
+        with identity.held(self.node.root) as root:
+            if root is None or not self.check_init():
+                yield None
+            else:
+                yield lambda: self.check_init() and identity.device(self.node.root) == root
 
     def init(self) -> bool:
         """Make ``ALPENHORN_NODE``; never over one that is there."""
@@ -142,8 +158,7 @@ class DefaultNodeIO(BaseNodeIO):
 
     def fingerprint(self, path: PurePath | str) -> tuple[Any, ...]:
         """Return length, modification time and inode."""
-        status = self._status(path)
-        return status.st_size, status.st_mtime_ns, status.st_ino
+        return examine.fingerprint(self._status(path))
 
     def being_written(self, path: PurePath | str) -> bool:
         """Ask the kernel whether a writer has the file open."""
@@ -155,6 +170,14 @@ class DefaultNodeIO(BaseNodeIO):
             return has_writer(fd)
         finally:
             os.close(fd)
+
+    def examine_many(self, paths: Sequence[str]) -> Iterator[Examined]:
+        """See `BaseNodeIO.examine_many`; every file is opened once."""
+        return examine.examine(self.tree, paths)
+
+    def locked_many(self, paths: Sequence[str]) -> set[str]:
+        """See `BaseNodeIO.locked_many`."""
+        return examine.locked(self.tree, paths)
 
     def flush_many(self, paths: Sequence[str]) -> None:
         """Flush files and their directories, up to the root.

@@ -7,8 +7,10 @@ node's (design: a vanished root).
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,11 +22,14 @@ from alpenhorn.db.queries import checks
 from alpenhorn.errors import InvalidName
 from alpenhorn.io.default.jobs.batching import Tally, batches, loudness
 from alpenhorn.scheduler import Task
+from alpenhorn.transfer.directories import Directories
 
 if TYPE_CHECKING:
     from alpenhorn.io.default.node import DefaultNodeIO
 
 log = logging.getLogger(__name__)
+
+NO_SUCH_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 RECORD_FILES = 100
 RECORD_SECONDS = 5.0
@@ -53,47 +58,50 @@ def check_job(
         copies: copies on its node.
         path: where a single copy lies, if not at its own path; absolute, below the root.
     """
-    if not io.check_init():
-        log.warning(f"Not checking on {io.node.name}: its medium is not there.")
-        return
-    tally = Tally(log, "Checked", quiet=len(copies) == 1)
-    for verdicts in _in_portions(_verdicts(io, copies, tally, path)):
-        # The medium may have vanished, or another one lie in its place, while we read: then
-        # "missing" and "corrupt" prove nothing.
-        if any(v.has_file != HasFile.PRESENT for v in verdicts) and not io.check_init():
-            verdicts = [v for v in verdicts if v.has_file == HasFile.PRESENT]
-        checks.record(io.node, verdicts)
-    tally.say()
+    with io.medium() as is_there:
+        if is_there is None:
+            log.warning(f"Not checking on {io.node.name}: its medium is not there.")
+            return
+        tally = Tally(log, "Checked", quiet=len(copies) == 1)
+        for verdicts in _in_portions(_verdicts(io, copies, tally, path)):
+            # The medium may have vanished, or another one lie in its place, while we read: then
+            # "missing" and "corrupt" prove nothing.
+            if any(v.has_file != HasFile.PRESENT for v in verdicts) and not is_there():
+                verdicts = [v for v in verdicts if v.has_file == HasFile.PRESENT]
+            checks.record(io.node, verdicts)
+        tally.say()
 
 
 def _verdicts(
     io: DefaultNodeIO, copies: Sequence[ArchiveFileCopy], tally: Tally, path: Any
 ) -> Iterator[checks.Verdict]:
     level = loudness(copies)
-    for copy in copies:
-        events.emit(events.CheckBegun(io.node.name))
-        verdict = _examine(io, copy, path or copy.file.path, level)
-        tally.add(copy.file.size_b)
-        if verdict is not None:
-            where = f"file {copy.file.path} on node {io.node.name}"
-            log.log(level, f"Updating file copy #{copy.id} for {where}.")
-            yield verdict
+    with Directories(io.tree.root) as directories:
+        for copy in copies:
+            events.emit(events.CheckBegun(io.node.name))
+            verdict = _examine(io, directories, copy, path or copy.file.path, level)
+            tally.add(copy.file.size_b)
+            if verdict is not None:
+                where = f"file {copy.file.path} on node {io.node.name}"
+                log.log(level, f"Updating file copy #{copy.id} for {where}.")
+                yield verdict
 
 
 def _examine(
-    io: DefaultNodeIO, copy: ArchiveFileCopy, path: Any, level: int
+    io: DefaultNodeIO, directories: Directories, copy: ArchiveFileCopy, path: Any, level: int
 ) -> checks.Verdict | None:
     """Compare one copy with the index; None if it could not be told."""
     file, where = copy.file, f"{copy.file.path} on node {io.node.name}"
     try:
-        status = io.tree.stat(path)
+        name = io.tree.relative(path)
+        status = _status(directories, name)
         if status is None:
             log.error(f"File {where} is missing!")
             return checks.Verdict(copy.id, HasFile.ABSENT)
         if file.size_b is not None and status.st_size != file.size_b:
             log.error(f"File {where} is corrupt! Size: {status.st_size}; expected: {file.size_b}")
             return checks.Verdict(copy.id, HasFile.CORRUPT)
-        fd = io.tree.open(path)
+        fd = directories.open(name)
         try:
             md5, _ = md5_of(fd)
         finally:
@@ -102,6 +110,17 @@ def _examine(
         log.warning(f"Cannot check {where}: {error}")
         return None
     return _judge(copy, md5, status.st_blocks * 512, where, level)
+
+
+def _status(directories: Directories, name: str) -> os.stat_result | None:
+    """Return the status of a regular file, None if there is none; errors as of `Tree.stat`."""
+    try:
+        status = directories.stat(name)
+    except OSError as error:
+        if error.errno in NO_SUCH_FILE:
+            return None
+        raise
+    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def _judge(copy: ArchiveFileCopy, md5: str, space_b: int, where: str, level: int) -> checks.Verdict:

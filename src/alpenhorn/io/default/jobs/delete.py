@@ -1,13 +1,15 @@
 """Deletion: claim, unlink, record (design §6, daemon.md §13).
 
-The claim is a transaction in which everything is checked again; only what it got is unlinked. A
+The claim is a transaction in which everything is checked again; only what it got is unlinked. It is
+made for a few files at a time, so that a deletion can be cancelled while it goes on. A
 kill at any point leaves claimed copies (M,N), which the next pass finds and takes up again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCH = 1000
-RECORD_FILES = 100
+FIRST_PORTION = 4
+PORTION_S = 0.5
+"""A claim cannot be cancelled: as many files are claimed at once as are removed in this time."""
 
 
 def queue_deletions(io: DefaultNodeIO, queue: Any, copies: Sequence[ArchiveFileCopy]) -> None:
@@ -41,31 +45,53 @@ def queue_deletions(io: DefaultNodeIO, queue: Any, copies: Sequence[ArchiveFileC
 
 def delete_job(task: Task, io: DefaultNodeIO, copy_ids: Sequence[int]) -> None:
     """Delete those of the copies that may go; the body of the task."""
-    if not io.check_init():
-        log.warning(f"Not deleting on {io.node.name}: its medium is not there.")
-        return
-    claim = deletion.claim(io.node.id, copy_ids, io.stores(), protection.configured())
+    with io.medium() as is_there:
+        if is_there is None:
+            log.warning(f"Not deleting on {io.node.name}: its medium is not there.")
+        else:
+            _delete(io, is_there, copy_ids)
+
+
+def _delete(io: DefaultNodeIO, is_there: Callable[[], bool], copy_ids: Sequence[int]) -> None:
+    """Claim the copies portion by portion, and remove what was claimed from the medium."""
     level = loudness(copy_ids)
-    for copy, protecting in claim.refused:
+    tally = Tally(log, "Deleted", quiet=level == logging.INFO)
+    stores, rule = io.stores(), protection.configured()
+    start, size, refused = 0, FIRST_PORTION, 0
+    while start < len(copy_ids) and is_there():
+        began = time.monotonic()
+        claim = deletion.claim(io.node.id, copy_ids[start : start + size], stores, rule)
+        _tell_refused(io, claim.refused, level)
+        _delete_portion(io, is_there, claim.taken, tally, level)
+        refused += len(claim.refused)
+        start += size
+        size = size * 2 if time.monotonic() - began < PORTION_S / 2 else max(1, size // 2)
+    if refused and level == logging.DEBUG:
+        log.info(f"{refused} copies on {io.node.name} stay: too few archive copies.")
+    tally.say()
+
+
+def _tell_refused(
+    io: DefaultNodeIO, refused: Sequence[tuple[ArchiveFileCopy, int]], level: int
+) -> None:
+    for copy, protecting in refused:
         log.log(
             logging.WARNING if level == logging.INFO else level,
             f"Too few archive copies ({protecting}) to delete {copy.file.path} on {io.node.name}.",
         )
-    if claim.refused and level == logging.DEBUG:
-        log.info(f"{len(claim.refused)} copies on {io.node.name} stay: too few archive copies.")
-    tally = Tally(log, "Deleted", quiet=level == logging.INFO)
-    for start in range(0, len(claim.taken), RECORD_FILES):
-        _delete_portion(io, claim.taken[start : start + RECORD_FILES], tally, level)
-    tally.say()
 
 
 def _delete_portion(
-    io: DefaultNodeIO, claimed: Sequence[deletion.Claimed], tally: Tally, level: int
+    io: DefaultNodeIO,
+    is_there: Callable[[], bool],
+    claimed: Sequence[deletion.Claimed],
+    tally: Tally,
+    level: int,
 ) -> None:
     gone: list[deletion.Claimed] = []
     failed: list[deletion.Claimed] = []
     for item in claimed:
-        (gone if _unlink(io, item.copy, level) else failed).append(item)
+        (gone if _unlink(io, is_there, item.copy, level) else failed).append(item)
     # Before the claims end: after a kill, the next pass deletes again and prunes too.
     for item in gone:
         _prune(io, str(item.copy.file.path), level)
@@ -78,9 +104,13 @@ def _delete_portion(
         events.emit(events.FileDeleted(io.node.name, item.copy.file.size_b or 0))
 
 
-def _unlink(io: DefaultNodeIO, copy: ArchiveFileCopy, level: int) -> bool:
-    """Remove one file; returns whether it is certainly gone."""
+def _unlink(
+    io: DefaultNodeIO, is_there: Callable[[], bool], copy: ArchiveFileCopy, level: int
+) -> bool:
+    """Remove one file from the medium; returns whether it is certainly gone."""
     path = copy.file.path
+    if not _may_go(io, is_there, copy):
+        return False
     try:
         removed = io.tree.unlink(str(path))
     except (OSError, InvalidName) as error:
@@ -89,12 +119,18 @@ def _unlink(io: DefaultNodeIO, copy: ArchiveFileCopy, level: int) -> bool:
     if removed:
         log.log(level, f"Removed file copy {path} on {io.node.name}")
         return True
-    # "No such file" is proof only while the medium is there.
-    if not io.check_init():
-        log.warning(f"Not deleting {path} on {io.node.name}: its medium is not there.")
+    if not _may_go(io, is_there, copy):  # "no such file" is proof only while it is
         return False
     log.info(f"File copy {path} was missing on {io.node.name} during its deletion.")
     return True
+
+
+def _may_go(io: DefaultNodeIO, is_there: Callable[[], bool], copy: ArchiveFileCopy) -> bool:
+    """Tell whether the medium is still the one that the task began with."""
+    if is_there():
+        return True
+    log.warning(f"Not deleting {copy.file.path} on {io.node.name}: its medium is not there.")
+    return False
 
 
 def _prune(io: DefaultNodeIO, path: str, level: int) -> None:

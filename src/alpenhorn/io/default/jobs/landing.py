@@ -16,8 +16,9 @@ from alpenhorn.common import config
 from alpenhorn.errors import FailureClass
 from alpenhorn.io.default.tree import STAGING_PREFIX
 from alpenhorn.transfer.batch import Item, Outcome
+from alpenhorn.transfer.directories import Directories
 from alpenhorn.transfer.flush import flush_batch
-from alpenhorn.transfer.verify import verify_staged
+from alpenhorn.transfer.verify import verify
 
 if TYPE_CHECKING:
     from alpenhorn.io.default.node import DefaultNodeIO
@@ -58,11 +59,12 @@ def land(io: DefaultNodeIO, staging: Path, items: Sequence[Item], outcomes: Outc
     """Bring what arrived in the staging directory to its place; note failures in `outcomes`."""
     arrived = [item for item in items if outcomes[item.key].ok]
     try:
-        flush_batch(staging, [item.path for item in arrived])
+        flush_batch(staging, [item.path for item in arrived], reread=True)
     except OSError as error:
         fail_all(arrived, outcomes, f"cannot flush to the medium: {error.strerror}")
         return
-    good = [item for item in arrived if _is_good(staging, item, outcomes)]
+    with Directories(staging) as staged:
+        good = [item for item in arrived if _is_good(staged, staging, item, outcomes)]
     if good and not io.check_init():
         fail_all(good, outcomes, "the medium is not there any more")
         return
@@ -79,22 +81,22 @@ def fail_all(items: Sequence[Item], outcomes: Outcomes, message: str) -> None:
         outcomes[item.key] = Outcome(item.key, FailureClass.DESTINATION, message)
 
 
-def _is_good(staging: Path, item: Item, outcomes: Outcomes) -> bool:
+def _is_good(staged: Directories, staging: Path, item: Item, outcomes: Outcomes) -> bool:
     """Read a staged file back; one that differs is removed, so that it is never resumed."""
-    outcome = _compare(staging, item, outcomes[item.key])
+    outcome = _compare(staged, item, outcomes[item.key])
     if not outcome.ok:
         outcomes[item.key] = outcome
         Path(staging, item.path).unlink(missing_ok=True)
     return outcome.ok
 
 
-def _compare(staging: Path, item: Item, outcome: Outcome) -> Outcome:
+def _compare(staged: Directories, item: Item, outcome: Outcome) -> Outcome:
     """Compare with the index; a link shares its source's bytes and so its state (P2)."""
     if outcome.method == "link":
-        status = Path(staging, item.path).stat(follow_symlinks=False)
+        status = staged.stat(item.path)
         if item.size_b is None or status.st_size == item.size_b:
             return outcome
-    return verify_staged(staging, item)
+    return verify(staged, item)
 
 
 def _install(io: DefaultNodeIO, staging: Path, item: Item, outcomes: Outcomes) -> bool:
