@@ -46,6 +46,15 @@ class TestNodesAndGroups:
         for line, pattern in zip(daemon.said, patterns, strict=True):
             assert line.startswith(pattern)
 
+    def test_a_daemon_publishes_on_which_file_system_its_nodes_rest(self, daemon: Any) -> None:
+        """So that the daemons of other hosts count two of its nodes on one disk once."""
+        daemon.node("one")
+        daemon.node("two")
+        daemon.tick()
+        first, second = db.operations.NodeStore.select()
+        assert (first.host, first.store) == (second.host, second.store)
+        assert first.store.startswith(("file system ", "device "))
+
     def test_a_deactivated_node_and_its_group_go(self, daemon: Any) -> None:
         row = daemon.node(group="group")
         daemon.settle()

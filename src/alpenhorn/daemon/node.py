@@ -16,6 +16,7 @@ from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.daemon import hanging
 from alpenhorn.daemon.patience import Patience
 from alpenhorn.db import StorageNode
+from alpenhorn.db.queries import stores
 from alpenhorn.errors import AlpenhornError
 from alpenhorn.io import registry
 from alpenhorn.io.base import BaseNodeIO, InternalIO
@@ -85,6 +86,7 @@ class UpdateableNode:
         return True
 
     def _make_io(self) -> None:
+        self._store: str | None = None
         self.io_class = registry.entry_for(self.db)
         fifo = (False, self.db.name, time.monotonic())
         self._queue.label_fifo(fifo, f"Node {self.db.name}")
@@ -113,9 +115,17 @@ class UpdateableNode:
         return hanging.ask(self.name, self.db.root, self.io.check_init)
 
     def update_free_space(self) -> None:
-        """Measure free space and store it; raises MediumHangs if the medium does not answer."""
+        """Measure free space and store it, and say which file system it is that of.
+
+        Raises:
+            MediumHangs: the medium does not answer.
+        """
         free = hanging.ask(self.name, self.db.root, partial(self.io.bytes_avail, fast=False))
         self.db.update_avail_gb(free)
+        store = hanging.ask(self.name, self.db.root, self.io.store_name)
+        if store and store != self._store:
+            stores.publish(self.db, store)
+            self._store = store
 
 
 def discard(queue: FairMultiFIFOQueue, fifo: Any, whose: str) -> None:

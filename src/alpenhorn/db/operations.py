@@ -137,6 +137,19 @@ class GroupPolicy(base_model):
         table_name = "alpenhorn_group"
 
 
+class NodeStore(base_model):
+    """On which physical store a node rests, as the daemon of its host has found."""
+
+    node_id = pw.IntegerField(primary_key=True)
+    host = NameField(max_length=64)
+    store = pw.CharField(max_length=64)
+
+    class Meta:
+        """Prefixed, so as not to clash with tables of extensions."""
+
+        table_name = "alpenhorn_store"
+
+
 OPERATIONS_TABLES: tuple[type[base_model], ...] = (
     Doorbell,
     DaemonLease,
@@ -145,4 +158,5 @@ OPERATIONS_TABLES: tuple[type[base_model], ...] = (
     Release,
     Verification,
     GroupPolicy,
+    NodeStore,
 )

@@ -179,6 +179,14 @@ class BaseNodeIO:
         """Return the free bytes on the medium, None if unknown (or too dear, if `fast`)."""
         return None
 
+    def store_name(self) -> str | None:
+        """Name what the medium shares with other nodes of its host, at most 64 characters.
+
+        Copies on nodes of one host with one name can be lost together, and protect a file once;
+        None: it shares nothing, or nobody knows.
+        """
+        return None
+
     def check_init(self) -> bool:
         """Tell whether the medium is there and is this node's."""
         return False

@@ -9,8 +9,8 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.common.units import utcnow
-from alpenhorn.db.operations import DeletionEvidence, Doorbell, Verification
-from alpenhorn.db.queries import checks, deletion, overdue, waiting
+from alpenhorn.db.operations import DeletionEvidence, Doorbell, NodeStore, Verification
+from alpenhorn.db.queries import checks, deletion, overdue, stores, waiting
 from alpenhorn.db.queries.filters import FileFilter
 from alpenhorn.db.queries.protection import Protection
 
@@ -44,6 +44,38 @@ def verify(copy_or_node, days_ago, file):
 
 def ids(copies):
     return [copy.id for copy in copies]
+
+
+def test_two_archive_nodes_on_one_file_system_of_another_host_count_once(archives, released, field):
+    """What their own daemon has published tells the daemon that deletes (invariant 3)."""
+    copy = released(number=2)
+    for archive in archives[:2]:
+        archive.host = "far"
+        archive.save()
+        stores.publish(archive, "file system 1f")
+    claim = deletion.claim(field.id, [copy.id], {})
+    assert (claim.taken, [count for _, count in claim.refused]) == ([], [1])
+    stores.publish(archives[0], "file system 2a")
+    assert ids(item.copy for item in deletion.claim(field.id, [copy.id], {}).taken) == [copy.id]
+
+
+def test_what_was_published_from_another_host_does_not_count_after_a_move(
+    archives, released, field
+):
+    copy = released(number=2)
+    for archive in archives[:2]:
+        stores.publish(archive, "device 801")
+        archive.host = f"far from {archive.name}"
+        archive.save()
+    assert deletion.claim(field.id, [copy.id], {}).taken
+
+
+def test_a_store_is_published_once(archives):
+    stores.publish(archives[0], "device 801")
+    stores.publish(archives[0], "device 801")
+    assert [(row.node_id, row.store) for row in NodeStore.select()] == [
+        (archives[0].id, "device 801")
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
@@ -96,7 +128,7 @@ def test_a_copy_that_was_found_wrong_since_does_not_count(
 
 
 def test_a_copy_that_was_removed_is_not_verified_when_it_comes_back_unread(
-    make, archives, released, field
+    archives, released, field
 ):
     """By an older program, which keeps no record."""
     copy = released(number=3)
@@ -146,7 +178,7 @@ def test_after_the_check_the_deletion_goes_on(archives, released, field):
 
 
 def test_a_class_that_keeps_no_record_of_its_checks_is_not_asked_in_every_pass(
-    make, archives, released, field
+    archives, released, field
 ):
     released()
     overdue.put_up_for_check(field, AGED, 100)

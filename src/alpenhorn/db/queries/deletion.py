@@ -20,6 +20,7 @@ from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.connection import change, is_sqlite, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import doorbell, evidence, verification
+from alpenhorn.db.queries import stores as published
 from alpenhorn.db.queries.common import (
     by_ids,
     chunks,
@@ -154,7 +155,8 @@ def claim(
         node_id: the node.
         copy_ids: copies on it.
         stores: for nodes that this host can see, a key of the physical store that they rest on;
-            nodes with one key count once (invariant 3).
+            nodes with one key count once (invariant 3). Of the nodes of other hosts it is known
+            what their daemons have published.
         rule: what must be left elsewhere.
     """
     result = Claim()
@@ -171,10 +173,11 @@ def claim(
         protectors = guards([copy.file_id for copy in copies], rule)
         sources = _pending_sources(node_id, [copy.file_id for copy in copies])
         missing_b = _missing_bytes(node)
+        known = {**published.elsewhere(node.host), **stores}
         for copy in sorted(copies, key=_released_first):
             if not _wants_to_go(copy, missing_b > 0) or copy.file_id in sources:
                 continue
-            safe = distinct_stores(copy, protectors.get(copy.file_id, []), stores)
+            safe = distinct_stores(copy, protectors.get(copy.file_id, []), known)
             if len(safe) < rule.copies:
                 result.refused.append((copy, len(safe)))
                 continue

@@ -139,6 +139,10 @@ class DefaultNodeIO(BaseNodeIO):
             if identity.named(node.root) == node.name
         }
 
+    def store_name(self) -> str | None:
+        """Name the file system that the node rests on."""
+        return space.lasting_name(self.node.root)
+
     # verbs
 
     def exists(self, path: PurePath | str) -> bool:

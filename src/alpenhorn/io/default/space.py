@@ -33,6 +33,19 @@ def store_of(root: str | None) -> Hashable:
         return ("root", root)
 
 
+def lasting_name(root: str | None) -> str | None:
+    """Name the file system below `root` so that the name stays, if the file system tells.
+
+    Returns:
+        Its id (statvfs(3), `f_fsid`), else its device number; None if it cannot be looked at.
+    """
+    try:
+        number = os.statvfs(root or "").f_fsid
+        return f"file system {number:x}" if number else f"device {Path(root or '').stat().st_dev:x}"
+    except (OSError, ValueError):  # ValueError: a root with a NUL
+        return None
+
+
 def reserve(store: Hashable, free_b: int | None, wanted_b: int, keep: bool = True) -> bool:
     """Reserve space on a store.
 
