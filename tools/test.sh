@@ -26,7 +26,8 @@ run() {
 
 servers=$(tools/need_servers.sh)
 tools/need_hosts.sh || true
-run "end to end" -n 2 --dist loadfile -m e2e
+# These wait for others most of the time.
+run "end to end" -n 3 --dist loadfile -m e2e
 [ -z "$servers" ] || run "the index on $servers" -n 2 -m "not e2e" --index "$servers" \
     tests/unit/db tests/unit/services
 run "all others" -n 2 -m "not e2e"

@@ -51,6 +51,8 @@ class Soak:
         self._settle()
         self.compare(damaged_allowed=True)
         for node in NODES:
+            # Released copies are not verified.
+            self.fleet.run("node", "clean", node, "--cancel", "--archive-ok", "--force")
             self.fleet.run("node", "verify", node, "--all", "--force")
         self._rest()
         self.compare(damaged_allowed=False)

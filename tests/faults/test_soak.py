@@ -1,6 +1,6 @@
 """Real daemons under random faults lose nothing, and what the index says is true.
 
-A minute by default; ``make soak SOAK_MINUTES=30 SOAK_SEED=7`` for as long as one likes.
+Half a minute by default; ``make soak SOAK_MINUTES=30 SOAK_SEED=7`` for as long as one likes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from faults.fleet import Fleet
 from faults.soak import Soak
 
-MINUTES = float(os.environ.get("SOAK_MINUTES", "0.7"))
+MINUTES = float(os.environ.get("SOAK_MINUTES", "0.5"))
 SEED = int(os.environ.get("SOAK_SEED", "0")) or random.randrange(1, 10**6)
 
 
