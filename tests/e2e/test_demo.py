@@ -103,7 +103,7 @@ def test_a_new_user_in_a_new_shell_can_go_on(played: Played) -> None:
     assert f'Imported file copy "{new_file}" on node "demo_storage1".' in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT])
 def test_when_it_is_interrupted_nothing_is_left(tmp_path: Path, number: signal.Signals) -> None:
     """In the middle of the play, with two daemons running."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
