@@ -37,9 +37,10 @@ def progress(result: Result) -> str:
 def table(results: Sequence[Result], facts: Sequence[Fact], made: Setting, rounds: int) -> str:
     """Make the section of one database."""
     sizes = made.sizes
+    kernel = platform.release().partition("-")[0]
     parts = [
         f"{date.today()}, {made.kind}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
-        f"Linux {platform.release().partition("-")[0]}, Python {platform.python_version()}. {sizes.small} files of "
+        f"Linux {kernel}, Python {platform.python_version()}. {sizes.small} files of "
         f"1 KiB, {sizes.large} of {sizes.large_b >> 20} MiB. Medians of {rounds}; spread: "
         "smallest and largest of ours ÷ B; a ratio above 1 means that ours is faster. The public "
         f"program gets {sizes.peer_small} small files."
