@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from alpenhorn.common.obstacles import Obstacles
@@ -120,12 +119,14 @@ class UpdateableNode:
         Raises:
             MediumHangs: the medium does not answer.
         """
-        free = hanging.ask(self.name, self.db.root, partial(self.io.bytes_avail, fast=False))
+        free, store = hanging.ask(self.name, self.db.root, self._measure)
         self.db.update_avail_gb(free)
-        store = hanging.ask(self.name, self.db.root, self.io.store_name)
         if store and store != self._store:
             stores.publish(self.db, store)
             self._store = store
+
+    def _measure(self) -> tuple[int | None, str | None]:
+        return self.io.bytes_avail(fast=False), self.io.store_name()
 
 
 def discard(queue: FairMultiFIFOQueue, fifo: Any, whose: str) -> None:

@@ -264,9 +264,12 @@ def _read_all(
     node: UpdateableNode, detected: list[_Detected], left: list[Candidate]
 ) -> list[tuple[_Detected, imports.Found]]:
     """Read files completely; those that cannot be imported now are added to `left`."""
-    arriving = [item for item in detected if _on_its_way_in(node, item.candidate.path)]
-    left += [item.candidate for item in arriving]
-    wanted = [item for item in detected if item not in arriving] if arriving else detected
+    wanted: list[_Detected] = []
+    for item in detected:
+        if _on_its_way_in(node, item.candidate.path):
+            left.append(item.candidate)
+        else:
+            wanted.append(item)
     read = []
     readings = node.io.examine_many([item.candidate.path for item in wanted])
     for item, reading in zip(wanted, readings, strict=True):

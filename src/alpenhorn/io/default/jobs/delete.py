@@ -58,7 +58,10 @@ def _delete(io: DefaultNodeIO, is_there: Callable[[], bool], copy_ids: Sequence[
     tally = Tally(log, "Deleted", quiet=level == logging.INFO)
     stores, rule = io.stores(), protection.configured()
     start, size, refused = 0, FIRST_PORTION, 0
-    while start < len(copy_ids) and is_there():
+    while start < len(copy_ids):
+        if not is_there():
+            log.warning(f"Not deleting on {io.node.name}: its medium is not there any more.")
+            break
         began = time.monotonic()
         claim = deletion.claim(io.node.id, copy_ids[start : start + size], stores, rule)
         _tell_refused(io, claim.refused, level)
