@@ -20,6 +20,7 @@ from alpenhorn.daemon import watch
 from alpenhorn.daemon.loop import Loop
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.daemon.patience import Patience
+from alpenhorn.daemon.standstill import Standstill
 from alpenhorn.db import connection
 from alpenhorn.extensions import failures, loader
 from alpenhorn.scheduler import EmptyPool, FairMultiFIFOQueue, global_abort
@@ -170,6 +171,7 @@ def daemon(
     for module in (node_module, group_module):
         monkeypatch.setattr(module, "Patience", partial(Patience, clock=clock, jitter=0))
         monkeypatch.setattr(module, "Obstacles", lambda log: Obstacles(log, clock))
+    monkeypatch.setattr(group_module, "Standstill", partial(Standstill, clock))
     detectors.use()
     made = Daemon(make, tmp_path, clock, caplog)
     yield made

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from alpenhorn import db
+from alpenhorn.daemon.jobs import checks
 from alpenhorn.daemon.jobs.lookahead import FEW
+from alpenhorn.daemon.standstill import LONGEST_S
+from alpenhorn.db.queries import pending
 from alpenhorn.io.default.tree import STAGING_PREFIX
 
 MD5 = hashlib.md5(b"data").hexdigest()
@@ -332,6 +335,75 @@ class TestPulls:
         assert cost() == few
         assert daemon.lines(f"{MANY} (source node not active)")
         assert daemon.queue.qsize == 0
+
+    def test_while_all_requests_wait_they_are_not_searched_again(
+        self, daemon: Any, statements: Callable[..., Any]
+    ) -> None:
+        daemon.node("dest")
+        away = daemon.node("away", active=False, host="far")
+        for n in range(3):
+            daemon.make.copy(f"acq/{n}", away)
+            daemon.make.request(f"acq/{n}", away, "dest")
+        daemon.settle()
+        with statements() as glance:
+            daemon.settle()
+        (asked,) = [sql for sql in glance if "group_to_id" in sql]
+        assert asked.startswith("SELECT COUNT(*), MAX(")
+
+    def test_a_source_that_is_switched_on_is_read_in_the_next_pass(
+        self, daemon: Any, source: Any
+    ) -> None:
+        dest = daemon.node("dest")
+        type(source).update(active=False).where(type(source).id == source.id).execute()
+        daemon.make.file("acq/file", md5sum=MD5)
+        daemon.make.copy("acq/file", source)
+        daemon.write("acq/file", node="source")
+        daemon.make.request("acq/file", source, "dest")
+        daemon.settle()
+        daemon.settle()
+        assert daemon.make.states(dest) == {}
+        type(source).update(active=True).where(type(source).id == source.id).execute()
+        daemon.settle()
+        assert daemon.make.states(dest) == {"acq/file": "YY"}
+
+    def test_what_changes_during_a_search_is_found_in_the_next_pass(
+        self, daemon: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        dest = daemon.node("dest")
+        source = daemon.node("source")
+        daemon.make.file("acq/file", md5sum=MD5)
+        copy = daemon.make.copy("acq/file", source, has="M")
+        daemon.write("acq/file", node="source")
+        daemon.make.request("acq/file", source, "dest")
+        count = pending.blocked
+
+        def late(group: Any) -> Any:
+            blocked = count(group)
+            type(copy).update(has_file="Y").where(type(copy).id == copy.id).execute()
+            return blocked
+
+        monkeypatch.setattr(pending, "blocked", late)
+        daemon.loop.nodes.clear()
+        monkeypatch.setattr(checks, "dispatch", lambda node: None)
+        daemon.settle()
+        monkeypatch.undo()
+        daemon.settle()
+        assert daemon.make.states(dest) == {"acq/file": "YY"}
+
+    def test_a_copy_that_came_back_unnoticed_ends_a_request_after_ten_minutes(
+        self, daemon: Any, clock: Any
+    ) -> None:
+        """What the signs do not show, the next search finds; no pass is still for longer."""
+        dest = daemon.node("dest")
+        away = daemon.node("away", active=False, host="far")
+        daemon.make.copy("acq/file", away)
+        copy = daemon.make.copy("acq/file", dest, has="N")
+        request = daemon.make.request("acq/file", away, "dest")
+        daemon.settle()
+        type(copy).update(has_file="Y").where(type(copy).id == copy.id).execute()
+        clock.advance(LONGEST_S + 1)
+        daemon.settle()
+        assert db.ArchiveFileCopyRequest.get_by_id(request.id).cancelled
 
     def test_requests_that_failed_rest_and_do_not_crowd_out_new_ones(
         self, daemon: Any, source: Any, clock: Any

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.daemon.node import UpdateableNode, discard
 from alpenhorn.daemon.patience import Patience
+from alpenhorn.daemon.standstill import Standstill
 from alpenhorn.db import StorageGroup
 from alpenhorn.errors import AlpenhornError
 from alpenhorn.io import registry
@@ -48,6 +49,7 @@ class UpdateableGroup:
         self.io: BaseGroupIO
         self.patience = Patience(longest=LONGEST_PAUSE_S)
         self.obstacles = Obstacles(log)
+        self.standstill = Standstill()
         self.idle_at_start = idle
         self.updated = False
         self._make_io()

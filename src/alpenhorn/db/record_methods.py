@@ -20,7 +20,7 @@ from alpenhorn.db.archive import (
 )
 from alpenhorn.db.connection import change
 from alpenhorn.db.enums import HasFile
-from alpenhorn.db.queries import autoactions, imports, transfers
+from alpenhorn.db.queries import autoactions, imports, pending, transfers
 from alpenhorn.db.queries.common import lock_files
 from alpenhorn.db.storage import StorageNode
 from alpenhorn.errors import FailureClass
@@ -56,7 +56,7 @@ def _cancel(self: ArchiveFileCopyRequest, reason: str) -> None:
         raise ValueError("bad reason")
     level = logging.INFO if reason == "duplicate" else logging.WARNING
     log.log(level, f"Cancelling request #{self.id} for {self.file.path}: {reason}.")
-    if transfers.cancel([self.id]):
+    if pending.cancel([self.id]):
         self.cancelled = True
         node, group = self.node_from.name, self.group_to.name
         events.emit(events.RequestEnded("copy", reason, node, group))
@@ -89,7 +89,7 @@ def _check(self: ArchiveFileCopyRequest, node_to: StorageNode | None = None) -> 
 
 def _close_duplicate(self: ArchiveFileCopyRequest) -> None:
     """Cancel the request; if the good copies are all released, keep one of them (W-7)."""
-    for request, revived in transfers.close_satisfied(self.group_to, 1, ids=[self.id]):
+    for request, revived in pending.close_satisfied(self.group_to, 1, ids=[self.id]):
         if revived:
             log.info(f"Keeping released copy of {self.file.path} on {revived}: it was asked for.")
         log.info(f"Cancelling request #{request.id} for {self.file.path}: duplicate.")

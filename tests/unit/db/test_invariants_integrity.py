@@ -9,7 +9,7 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.db import connection, schema
-from alpenhorn.db.queries import autoactions, checks, imports, transfers
+from alpenhorn.db.queries import autoactions, checks, imports, pending, transfers
 from alpenhorn.db.queries.common import lock_files
 
 MD5 = "0" * 32
@@ -150,10 +150,10 @@ def test_invariant_16_racing_auto_syncs_add_no_duplicate_request(
 def test_invariant_16_identical_requests_end_as_one_completed_and_duplicates(make, source, dest):
     make.copy("a/f", source)
     requests = [make.request("a/f", source, "target") for _ in range(3)]
-    (working,) = transfers.ready(dest.group, 10)
+    (working,) = pending.ready(dest.group, 10)
     transfers.finish(dest, [arrived(working)])
-    assert transfers.ready(dest.group, 10) == []
-    closed = transfers.close_satisfied(dest.group, 10)
+    assert pending.ready(dest.group, 10) == []
+    closed = pending.close_satisfied(dest.group, 10)
     assert [request.id for request, _ in closed] == [r.id for r in requests if r != working]
     assert sum(row.completed for row in Request.select()) == 1
     assert sum(row.cancelled for row in Request.select()) == 2

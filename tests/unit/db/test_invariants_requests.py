@@ -9,7 +9,16 @@ import pytest
 
 from alpenhorn import db, events
 from alpenhorn.db import schema
-from alpenhorn.db.queries import autoactions, checks, deletion, doorbell, imports, nodes, transfers
+from alpenhorn.db.queries import (
+    autoactions,
+    checks,
+    deletion,
+    doorbell,
+    imports,
+    nodes,
+    pending,
+    transfers,
+)
 
 MD5 = "0" * 32
 Copy = db.ArchiveFileCopy
@@ -44,7 +53,7 @@ def test_invariant_20_a_request_is_never_completed_and_cancelled(make, source, d
         assert row.completed is not row.cancelled
         before = (row.completed, row.cancelled)
         transfers.finish(dest, [arrived(request)])
-        transfers.cancel([request.id])
+        pending.cancel([request.id])
         row = Request.get_by_id(request.id)
         assert (row.completed, row.cancelled) == before
 
@@ -75,7 +84,7 @@ def test_invariant_21_a_request_completes_only_with_its_copy(make, source, dest,
 def test_invariant_22_a_request_cancelled_during_its_transfer_stays_cancelled(make, source, dest):
     make.copy("a/f", source)
     make.request("a/f", source, "target")
-    (request,) = transfers.ready(dest.group, 10)
+    (request,) = pending.ready(dest.group, 10)
     Request.get_by_id(request.id).cancel("operator")
     transfers.finish(dest, [arrived(request)])
     row = Request.get_by_id(request.id)
@@ -107,9 +116,9 @@ def test_invariant_24_requests_of_inactive_nodes_stay_pending(make, dest):
     old = datetime.datetime(2001, 1, 1)
     request = make.request("a/f", asleep, "target", timestamp=old)
     wish = db.ArchiveFileImportRequest.create(node=asleep, path="x", timestamp=old)
-    assert transfers.close_satisfied(dest.group, 10) == []
-    assert transfers.close_hopeless(dest.group, 10) == []
-    assert transfers.ready(dest.group, 10) == []
+    assert pending.close_satisfied(dest.group, 10) == []
+    assert pending.close_hopeless(dest.group, 10) == []
+    assert pending.ready(dest.group, 10) == []
     assert request.check() is False
     row = Request.get_by_id(request.id)
     assert (row.completed, row.cancelled) == (False, False)
@@ -216,9 +225,9 @@ def test_invariant_29_questions_write_nothing(make, source, dest, statements):
         list(imports.tracked_paths(source))
         imports.tracked(source, [("a", "f")])
         imports.registered([("a", "f")])
-        transfers.ready(dest.group, 10)
-        transfers.blocked(dest.group)
-        transfers.to_make_ready(source, 10)
+        pending.ready(dest.group, 10)
+        pending.blocked(dest.group)
+        pending.to_make_ready(source, 10)
         deletion.deletable(source, 10)
         deletion.waiting(source, 10)
         checks.suspect(source, 10)
@@ -235,7 +244,7 @@ def test_invariant_30_extra_nullable_columns_do_no_harm(make, source, dest, edge
         db.database_proxy.execute_sql(f"ALTER TABLE {table} ADD COLUMN of_the_site TEXT")
     edge(source, dest.group, autosync=True)
     imports.register(source, [found()], create=True)
-    (request,) = transfers.ready(dest.group, 10)
+    (request,) = pending.ready(dest.group, 10)
     transfers.finish(dest, [arrived(request)])
     assert make.states(dest) == {"a/f": "YY"}
     schema.check_schema()

@@ -7,7 +7,7 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.db import schema
-from alpenhorn.db.queries import deletion, imports, transfers
+from alpenhorn.db.queries import deletion, imports, pending, transfers
 from alpenhorn.db.schema import InitOutcome
 
 # What the public program's `db init` makes on SQLite (spec: data-index.md §2, §3).
@@ -179,7 +179,7 @@ def test_a_whole_life_of_a_file_works_on_a_public_index(public, extended):
     found = imports.Found("2025/02/21", "meta.txt", 4, "0" * 32, 512)
     (result,) = imports.register(field, [found], create=True)
     for arc in arcs:
-        (request,) = transfers.ready(arc.group, 10)
+        (request,) = pending.ready(arc.group, 10)
         arrived = transfers.Arrived(request.id, request.file_id, 512, 1.0, 2.0)
         assert transfers.finish(arc, [arrived]).recorded == {request.id}
     (copy,) = deletion.deletable(field, 10)

@@ -6,7 +6,17 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.db import connection
-from alpenhorn.db.queries import autoactions, checks, deletion, doorbell, imports, nodes, transfers
+from alpenhorn.db.queries import (
+    autoactions,
+    checks,
+    deletion,
+    doorbell,
+    imports,
+    nodes,
+    pending,
+    standstill,
+    transfers,
+)
 
 FEW, MANY = 3, 20
 
@@ -73,9 +83,11 @@ QUESTIONS = {
     "pending imports": lambda s: imports.pending(s.source, 1000),
     "tracked paths": lambda s: list(imports.tracked_paths(s.source)),
     "ready": lambda s: [(r.file.path, r.node_from.name) for r in
-                        transfers.ready(s.dest.group, 1000)],
-    "blocked": lambda s: transfers.blocked(s.dest.group),
-    "to make ready": lambda s: [r.file.path for r in transfers.to_make_ready(s.source, 1000)],
+                        pending.ready(s.dest.group, 1000)],
+    "blocked": lambda s: pending.blocked(s.dest.group),
+    "sources": lambda s: standstill.sources(s.dest.group),
+    "signs": lambda s: standstill.signs(s.dest.group, [s.source.id]),
+    "to make ready": lambda s: [r.file.path for r in pending.to_make_ready(s.source, 1000)],
     "corrupt": lambda s: transfers.corrupt_on(s.dest, s.files),
     "deletable": lambda s: [c.file.path for c in deletion.deletable(s.loaded, 1000)],
     "waiting": lambda s: deletion.waiting(s.source, 10),
@@ -99,9 +111,9 @@ LINEAR = {
     "check": lambda s: (s.make_suspect(), checks.record(
         s.source, [checks.Verdict(c.id, db.HasFile.PRESENT, 512) for c in s.sources])),
     "give back": lambda s: deletion.give_back(claim(s)),
-    "close satisfied": lambda s: (s.satisfy(), transfers.close_satisfied(s.dest.group, 1000)),
-    "close hopeless": lambda s: (s.drop_sources(), transfers.close_hopeless(s.dest.group, 1000)),
-    "cancel": lambda s: transfers.cancel([r.id for r in s.requests]),
+    "close satisfied": lambda s: (s.satisfy(), pending.close_satisfied(s.dest.group, 1000)),
+    "close hopeless": lambda s: (s.drop_sources(), pending.close_hopeless(s.dest.group, 1000)),
+    "cancel": lambda s: pending.cancel([r.id for r in s.requests]),
     "suspect sources": lambda s: transfers.suspect_sources(s.requests),
     "ask for check": lambda s: checks.ask_for_check(s.dest, [(f, 512) for f in s.files]),
 }  # fmt: skip
@@ -164,3 +176,32 @@ def test_a_pass_of_an_idle_node_does_not_read_the_history(make):
     ]:  # fmt: skip
         plan = db.database_proxy.execute_sql(f"EXPLAIN QUERY PLAN {query}").fetchall()
         assert index in plan[0][3]
+
+
+@pytest.mark.sqlite
+def test_a_copy_is_not_looked_for_among_all_requests_that_its_node_ever_had(make, statements):
+    """Without statistics, SQLite did: deleting after a large transfer took the square of it."""
+    site = Site(make, FEW)
+    with statements() as seen:
+        copies = [copy.id for copy in deletion.deletable(site.loaded, 10)]
+        deletion.claim(site.loaded.id, copies, {})
+    plans = [plan for sql in seen if "archivefilecopyrequest" in sql for plan in _plan(sql)]
+    searches = [plan for plan in plans if "archivefilecopyrequest_" in plan]
+    assert searches
+    assert [plan for plan in searches if "archivefilecopyrequest_file_id" not in plan] == []
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("question", ["deletable", "suspect"])
+def test_a_few_copies_are_not_looked_for_among_all_of_the_node(make, statements, question):
+    site = Site(make, FEW)
+    with statements() as seen:
+        QUESTIONS[question](site)
+    (sql,) = [sql for sql in seen if '"archiveacq"' in sql]
+    assert "node_id_has_file_wants_file" in _plan(sql)[0]
+
+
+def _plan(sql):
+    nothing = [None] * sql.count("?")
+    rows = db.database_proxy.execute_sql(f"EXPLAIN QUERY PLAN {sql}", nothing).fetchall()
+    return [row[3] for row in rows]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from alpenhorn.db.queries import deletion, transfers
+from alpenhorn.db.queries import deletion, pending, transfers
 from alpenhorn.transfer import flush
 
 COUNTS = [1, 3, 100]
@@ -89,7 +89,7 @@ def test_no_copy_is_present_before_its_bytes_and_names_are_on_the_medium(
         site.make.request(path, source.node, "dst")
     record = Record(monkeypatch, Path(io.node.root))
     record.commit(monkeypatch, transfers, "finish")
-    group.pull_many(transfers.ready(group.group, count), did_search=True)
+    group.pull_many(pending.ready(group.group, count), did_search=True)
     site.run()
     assert site.make.states(io.node) == dict.fromkeys(paths, "YY")
     commits = [n for n, (what, _) in enumerate(record.operations) if what == "finish"]

@@ -9,7 +9,7 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.db.operations import TransferAttempt
-from alpenhorn.db.queries import transfers
+from alpenhorn.db.queries import pending
 from alpenhorn.scheduler import TaskRunner, run_one
 
 
@@ -31,7 +31,7 @@ def ask(site: Any, source: Any, io: Any) -> Any:
         for n in range(count):
             site.put(source, f"{prefix}/{n}", b"file %02d" % n, **values)
             site.make.request(f"{prefix}/{n}", source.node, "dst")
-        return list(transfers.ready(io.node.group, 10_000))
+        return list(pending.ready(io.node.group, 10_000))
 
     return ask
 
@@ -177,7 +177,7 @@ def test_space_is_given_back_by_tasks_that_fail(
         raise db.ArchiveFile.DoesNotExist("the database went away")
 
     io.pull_many(ask(17), True)
-    monkeypatch.setattr(transfers, "ready", lost)
+    monkeypatch.setattr(pending, "ready", lost)
     site.run(fails=True)
     assert len(site.failures) == 1
     assert site.reserved() == 0

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from alpenhorn import db
-from alpenhorn.db.queries import checks, transfers
+from alpenhorn.db.queries import checks, pending, transfers
 from alpenhorn.io.default.jobs import landing, pull, report, tidy
 from alpenhorn.io.default.tree import Tree
 
@@ -39,10 +39,10 @@ class Chain:
 
     def a_pass(self, fails: bool = False) -> None:
         """What the daemon does with this node and group in one pass."""
-        for request, _ in transfers.close_satisfied(self.group.group, 100):
+        for request, _ in pending.close_satisfied(self.group.group, 100):
             assert request.id
         self.io.check_many(checks.suspect(self.io.node, 100))
-        requests = transfers.ready(self.group.group, 100)
+        requests = pending.ready(self.group.group, 100)
         if requests:
             self.group.search_many(requests)
         self.site.run(fails)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alpenhorn import db
-from alpenhorn.db.queries import transfers
+from alpenhorn.db.queries import pending
 from alpenhorn.io.transport import TransportGroupIO
 
 GIB = 2**30
@@ -137,7 +137,7 @@ def test_the_search_looks_at_every_disk(site: Any, group: Any, disks: list[Any])
     group.search_many([request])
     site.run()
     assert site.state(disks[2], FILE) == "MY"
-    assert transfers.ready(group.group, 10) == []
+    assert pending.ready(group.group, 10) == []
     assert group.exists(PurePath(FILE)).name == "unknown"
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.db import operations
-from alpenhorn.db.queries import transfers
+from alpenhorn.db.queries import pending
 from alpenhorn.io.default.jobs import check
 from alpenhorn.io.default.tree import Tree
 
@@ -128,7 +128,7 @@ def test_a_disk_in_trouble_is_its_own_fault_and_the_work_is_done_when_it_is_mend
         medium.remount("ro")
 
     def a_pass() -> None:
-        requests = transfers.ready(group.group, 100)
+        requests = pending.ready(group.group, 100)
         if requests:
             group.pull_many(requests, did_search=True)
         site.run()

@@ -10,7 +10,8 @@ from alpenhorn.daemon.group import UpdateableGroup
 from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD
 from alpenhorn.daemon.routes import Routes
 from alpenhorn.db import ArchiveFileCopyRequest
-from alpenhorn.db.queries import transfers
+from alpenhorn.db.queries import pending
+from alpenhorn.db.queries.pending import Blocked
 from alpenhorn.errors import AlpenhornError
 from alpenhorn.io import registry
 from alpenhorn.io.base import BaseNodeRemote
@@ -26,12 +27,19 @@ _WORDS = {
 
 def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
     """Close what is over, hand over what can proceed, count what cannot."""
-    _close(group)
+    blocked = group.standstill.glance(group.db)
+    if blocked is not None:
+        _say_blocked(group, blocked)
+        return
+    closed = _close(group)
     limit = LOOKAHEAD + len(group.patience.resting())
-    ready = transfers.ready(group.db, limit, skip_routes=routes.resting(group.db.id))
+    ready = pending.ready(group.db, limit, skip_routes=routes.resting(group.db.id))
+    blocked = pending.blocked(group.db)
+    if not closed and not ready:
+        group.standstill.searched(blocked)
     ready = [request for request in ready if group.patience.ready(request.id)]
     requests = list(_one_on_trial(group, routes, _readable(group, ready, host)))
-    _say_blocked(group)
+    _say_blocked(group, blocked)
     if not requests:
         return
     for request in requests:
@@ -43,15 +51,19 @@ def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
         group.io.pull_many(requests, did_search=False)
 
 
-def _close(group: UpdateableGroup) -> None:
-    for request, revived in transfers.close_satisfied(group.db, LOOKAHEAD):
+def _close(group: UpdateableGroup) -> bool:
+    """Close requests for what is there already, or cannot come; tells whether there were any."""
+    satisfied = pending.close_satisfied(group.db, LOOKAHEAD)
+    for request, revived in satisfied:
         if revived:
             log.info(
                 f"Keeping released copy of {request.file.path} on {revived}: it was asked for."
             )
         _ended(group, request, "duplicate", logging.INFO)
-    for request in transfers.close_hopeless(group.db, LOOKAHEAD):
+    hopeless = pending.close_hopeless(group.db, LOOKAHEAD)
+    for request in hopeless:
         _ended(group, request, "missing", logging.WARNING)
+    return bool(satisfied or hopeless)
 
 
 def _ended(group: UpdateableGroup, request: ArchiveFileCopyRequest, why: str, level: int) -> None:
@@ -74,7 +86,7 @@ def _readable(
         if remote is None:
             continue
         if not source.local and not remote.remote_pull_ok(host):
-            if transfers.cancel([request.id]):
+            if pending.cancel([request.id]):
                 _ended(group, request, "non-local", logging.WARNING)
         elif remote.pull_ready(request.file):
             yield request
@@ -106,9 +118,8 @@ def _one_on_trial(
         yield request
 
 
-def _say_blocked(group: UpdateableGroup) -> None:
+def _say_blocked(group: UpdateableGroup, blocked: Blocked) -> None:
     """Name what cannot proceed in one line, when it changes."""
-    blocked = transfers.blocked(group.db)
     if not blocked.total:
         group.obstacles.gone("blocked")
         return

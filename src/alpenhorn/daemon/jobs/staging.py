@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alpenhorn.daemon.jobs.lookahead import LOOKAHEAD
 from alpenhorn.daemon.node import UpdateableNode
-from alpenhorn.db.queries import transfers
+from alpenhorn.db.queries import pending
 from alpenhorn.io import registry
 
 
@@ -15,7 +15,7 @@ def dispatch(node: UpdateableNode) -> None:
     remote = registry.remote_for(node.db)
     requests = [
         request
-        for request in transfers.to_make_ready(node.db, LOOKAHEAD)
+        for request in pending.to_make_ready(node.db, LOOKAHEAD)
         if node.patience.ready(("stage", request.id)) and not remote.pull_ready(request.file)
     ]
     for request in requests:

@@ -35,18 +35,17 @@ class Verdict:
 
 
 def suspect(node: StorageNode, limit: int) -> list[ArchiveFileCopy]:
-    """Return at most `limit` suspect, not released copies on a node, by id; one statement."""
-    query = (
-        copies_with_files()
-        .where(
-            ArchiveFileCopy.node == node,
-            ArchiveFileCopy.has_file == HasFile.SUSPECT,
-            ArchiveFileCopy.wants_file != WantsFile.RELEASED,
-        )
-        .order_by(ArchiveFileCopy.id)
-        .limit(limit)
+    """Return at most `limit` suspect, not released copies on a node; one statement.
+
+    Which ones, if there are more, is left to the database: told to sort them by id, SQLite and
+    MariaDB would read all copies of the node to find a few.
+    """
+    query = copies_with_files().where(
+        ArchiveFileCopy.node == node,
+        ArchiveFileCopy.has_file == HasFile.SUSPECT,
+        ArchiveFileCopy.wants_file << [WantsFile.KEEP, WantsFile.REMOVABLE],
     )
-    return list(query)
+    return sorted(query.limit(limit), key=lambda copy: int(copy.id))
 
 
 @repeat_on_deadlock

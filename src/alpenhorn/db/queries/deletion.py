@@ -84,8 +84,7 @@ def deletable(
     released = list(
         _candidates(node)
         .where(ArchiveFileCopy.wants_file == WantsFile.RELEASED, _protected(rule))
-        .order_by(ArchiveFileCopy.id)
-        .limit(limit)
+        .limit(limit)  # not sorted: see `checks.suspect`
     )
     missing_b = _missing_bytes(node) - sum(_bytes(copy) for copy in released)
     if missing_b <= 0 or len(released) >= limit:
@@ -253,13 +252,16 @@ def _is_there() -> Any:
 
 
 def _is_source() -> Any:
-    """Condition: a pending request has this copy as its source."""
+    """Condition: a pending request has this copy as its source.
+
+    Node and flags are tested so that only the index of the file serves: SQLite would take that of
+    the node, and read every request that the node ever had for each copy.
+    """
     request = ArchiveFileCopyRequest.alias()
     return pw.fn.EXISTS(
         request.select(pw.SQL("1")).where(
             request.file == ArchiveFileCopy.file,
-            request.node_from == ArchiveFileCopy.node,
-            # Not "== False": SQLite would then prefer an index that holds all pending requests.
+            request.node_from + 0 == ArchiveFileCopy.node,
             ~request.completed,
             ~request.cancelled,
         )
@@ -274,7 +276,7 @@ def _pending_sources(node_id: int, file_ids: Sequence[int]) -> set[int]:
     """
     request = ArchiveFileCopyRequest
     query = request.select(request.file, request.completed, request.cancelled).where(
-        request.node_from == node_id
+        request.node_from + 0 == node_id  # found by the file: see `_is_source`
     )
     if not is_sqlite():
         query = query.order_by(request.id).for_update()

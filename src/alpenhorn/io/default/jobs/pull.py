@@ -19,7 +19,7 @@ from alpenhorn import events
 from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.common.units import pretty_bytes
 from alpenhorn.db import ArchiveFileCopyRequest, StorageNode
-from alpenhorn.db.queries import transfers
+from alpenhorn.db.queries import pending, transfers
 from alpenhorn.errors import AlpenhornError
 from alpenhorn.io.default.jobs import report, route
 from alpenhorn.io.default.jobs.batching import Tally, batches, loudness
@@ -114,7 +114,7 @@ def _still_wanted(io: DefaultNodeIO, requests: Requests, did_search: bool) -> Re
         return []
     ids = [request.id for request in requests]
     group = requests[0].group_to
-    requests = transfers.ready(group, len(ids), ids=ids)
+    requests = pending.ready(group, len(ids), ids=ids)
     for request in requests:
         request.group_to = group  # so that no look-up of its own follows for each
     if not requests or not io.check_init():

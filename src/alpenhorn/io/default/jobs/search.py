@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from alpenhorn.db import ArchiveFileCopyRequest
-from alpenhorn.db.queries import checks, transfers
+from alpenhorn.db.queries import checks, pending, transfers
 from alpenhorn.io.default.jobs.batching import FEW
 from alpenhorn.scheduler import Task
 
@@ -40,7 +40,7 @@ def search_job(
 ) -> None:
     """Have untracked files checked, and pull the rest; the body of the task."""
     ids = [request.id for request in requests]
-    requests = transfers.ready(group_io.group, len(ids), ids=ids)
+    requests = pending.ready(group_io.group, len(ids), ids=ids)
     untracked: set[int] = set()
     for node in group_io.nodes:
         untracked |= have_checked(node.io, requests)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpenhorn.common import config
-from alpenhorn.db.queries import transfers
+from alpenhorn.db.queries import pending
 from alpenhorn.io.default.tree import STAGING_PREFIX
 from alpenhorn.scheduler import Task
 
@@ -60,7 +60,7 @@ def _remove_staging(io: DefaultNodeIO) -> None:
     }
     # Batches are cut anew, so only a big file, which travels alone, finds its directory again.
     large = config.value("daemon.single_file_bytes")
-    resumable = transfers.pending_larger_than(large, list(directories))
+    resumable = pending.larger_than(large, list(directories))
     for request_id, path in directories.items():
         if request_id in resumable and _holds_files(path):
             continue

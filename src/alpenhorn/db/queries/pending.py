@@ -1,0 +1,267 @@
+"""Copy requests that are pending: which can proceed, which are over, which wait and why.
+
+A pass asks only for requests that *can* proceed; what cannot is counted in one statement and
+sleeps (design P6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import peewee as pw
+
+from alpenhorn.common.units import utcnow
+from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
+from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
+from alpenhorn.db.connection import change, repeat_on_deadlock
+from alpenhorn.db.enums import HasFile, WantsFile
+from alpenhorn.db.queries import releases
+from alpenhorn.db.queries.common import by_ids, chunks, lock_files, tuples
+from alpenhorn.db.storage import StorageGroup, StorageNode
+
+Request = ArchiveFileCopyRequest
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """How many pending requests of a group cannot proceed, by reason."""
+
+    source_inactive: int = 0
+    source_suspect: int = 0
+    destination_suspect: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.source_inactive + self.source_suspect + self.destination_suspect
+
+
+def ready(
+    group: StorageGroup, limit: int, skip_routes: Collection[int] = (), ids: Sequence[int] = ()
+) -> list[Request]:
+    """Return requests into a group that can proceed now, oldest first, one per file; one statement.
+
+    Args:
+        group: the destination.
+        limit: at most so many rows are looked at.
+        skip_routes: ids of source nodes whose routes are resting.
+        ids: if given, only these requests (at most a batch of them).
+
+    Returns:
+        Requests with file, acquisition, source node and group loaded. Of several requests for one
+        file only the oldest is among them.
+    """
+    query = _pending_with_sources(group).where(
+        StorageNode.active == True,  # noqa: E712
+        ArchiveFileCopy.has_file == HasFile.PRESENT,
+        ~_group_has(group, (HasFile.PRESENT, HasFile.SUSPECT)),
+    )
+    if skip_routes:
+        query = query.where(Request.node_from.not_in(sorted(skip_routes)))
+    if ids:
+        rows = [row for chunk in chunks(ids) for row in query.where(Request.id << chunk)]
+    else:
+        rows = list(query.order_by(Request.id).limit(limit))
+    return _one_per_file(rows)
+
+
+def blocked(group: StorageGroup) -> Blocked:
+    """Count the pending requests of a group that cannot proceed, by reason; one statement."""
+    waits_here = _group_has(group, (HasFile.SUSPECT,))
+    inactive = StorageNode.active == False  # noqa: E712
+    suspect = pw.fn.COALESCE(ArchiveFileCopy.has_file, "") == HasFile.SUSPECT
+    row = tuples(
+        Request.select(
+            _count_if(inactive), _count_if(~inactive & suspect), _count_if(~inactive & ~suspect)
+        )
+        .join(StorageNode, on=(Request.node_from == StorageNode.id))
+        .join(ArchiveFileCopy, pw.JOIN.LEFT_OUTER, on=_source_copy())
+        .where(*is_pending(), Request.group_to == group)
+        .where(~_group_has(group, (HasFile.PRESENT,)), inactive | suspect | waits_here)
+    ).first()
+    return Blocked(*(int(value or 0) for value in row)) if row else Blocked()
+
+
+@repeat_on_deadlock
+def close_satisfied(
+    group: StorageGroup, limit: int, ids: Sequence[int] = ()
+) -> list[tuple[Request, str | None]]:
+    """Cancel pending requests for files that the group has already; one transaction.
+
+    With `ids`, only these requests (a few) are looked at.
+
+    The wish that came later wins (W-7): where the only good copies in the group are released, one
+    of them is first turned back to wanted.
+
+    Returns:
+        The requests cancelled, each with the name of the node whose copy was revived, or None.
+    """
+    query = _pending(group).where(_group_has(group, (HasFile.PRESENT,))).limit(limit)
+    found = list(query.where(Request.id << list(ids)) if ids else query)
+    if not found:
+        return []
+    with change():
+        lock_files(request.file_id for request in found)
+        good = _good_copies(group, [request.file_id for request in found])
+        closed = _cancel_all([request.id for request in found if request.file_id in good])
+        file_ids = {request.file_id for request in found if request.id in closed}
+        revived = _revive_released({file_id: good[file_id] for file_id in file_ids})
+    return [(request, revived.get(request.file_id)) for request in found if request.id in closed]
+
+
+@repeat_on_deadlock
+def close_hopeless(group: StorageGroup, limit: int) -> list[Request]:
+    """Cancel pending requests whose source copy is absent or corrupt; one transaction.
+
+    While the source is inactive, or a copy in the group is to be checked, they wait (§9.4).
+    """
+    hopeless = (
+        _pending(group)
+        .join(ArchiveFileCopy, pw.JOIN.LEFT_OUTER, on=_source_copy())
+        .where(
+            ArchiveFileCopy.id.is_null()
+            | (ArchiveFileCopy.has_file << [HasFile.ABSENT, HasFile.CORRUPT]),
+            StorageNode.active == True,  # noqa: E712
+            ~_group_has(group, (HasFile.PRESENT, HasFile.SUSPECT)),
+        )
+    )
+    found = list(hopeless.limit(limit))
+    if not found:
+        return []
+    with change():
+        lock_files(request.file_id for request in found)
+        still = [row.id for row in by_ids(hopeless, Request.id, [r.id for r in found])]
+        closed = _cancel_all(still)
+    return [request for request in found if request.id in closed]
+
+
+@repeat_on_deadlock
+def cancel(request_ids: Sequence[int]) -> set[int]:
+    """Cancel those of the requests that are still pending; one transaction; returns their ids."""
+    with change():
+        return _cancel_all(request_ids)
+
+
+def to_make_ready(node: StorageNode, limit: int) -> list[Request]:
+    """Return pending requests whose source is a present copy on `node`; one statement."""
+    query = (
+        Request.select(Request, ArchiveFile, ArchiveAcq)
+        .join(ArchiveFile)
+        .join(ArchiveAcq)
+        .switch(Request)
+        .join(ArchiveFileCopy, on=_source_copy())
+        .where(*is_pending(), Request.node_from == node)
+        .where(ArchiveFileCopy.has_file == HasFile.PRESENT)
+        .order_by(Request.id)
+        .limit(limit)
+    )
+    return list(query)
+
+
+def larger_than(size_b: int, request_ids: Sequence[int]) -> set[int]:
+    """Return those of the requests that are pending and whose files have more bytes than that."""
+    query = (
+        Request.select(Request.id)
+        .join(ArchiveFile)
+        .where(*is_pending(), ArchiveFile.size_b > size_b)
+    )
+    return {row for (row,) in by_ids(tuples(query), Request.id, request_ids)}
+
+
+def is_pending() -> tuple[Any, Any]:
+    """Return the conditions under which a request is pending."""
+    return (Request.completed == False, Request.cancelled == False)  # noqa: E712
+
+
+def _pending(group: StorageGroup) -> Any:
+    """Pending requests into a group, with file, acquisition and source node, oldest first."""
+    return (
+        Request.select(Request, ArchiveFile, ArchiveAcq, StorageNode)
+        .join(ArchiveFile)
+        .join(ArchiveAcq)
+        .switch(Request)
+        .join(StorageNode, on=(Request.node_from == StorageNode.id))
+        .switch(Request)
+        .where(*is_pending(), Request.group_to == group)
+        .order_by(Request.id)
+    )
+
+
+def _pending_with_sources(group: StorageGroup) -> Any:
+    return _pending(group).join(ArchiveFileCopy, on=_source_copy()).switch(Request)
+
+
+def _source_copy() -> Any:
+    return (ArchiveFileCopy.file == Request.file) & (ArchiveFileCopy.node == Request.node_from)
+
+
+def _group_has(group: StorageGroup, states: Sequence[HasFile]) -> Any:
+    """Condition: the group has a copy of the request's file in one of the states.
+
+    The nodes are given as a list, not as a join: without statistics, SQLite would read all copies
+    of each file where it can look for the pair of file and node.
+    """
+    copy, member = ArchiveFileCopy.alias(), StorageNode.alias()
+    members = member.select(member.id).where(member.group == group)
+    return pw.fn.EXISTS(
+        copy.select(pw.SQL("1")).where(
+            copy.file == Request.file, copy.node << members, copy.has_file << list(states)
+        )
+    )
+
+
+def _count_if(condition: Any) -> Any:
+    return pw.fn.SUM(pw.Case(None, [(condition, 1)], 0))
+
+
+def _one_per_file(rows: Iterable[Request]) -> list[Request]:
+    first: dict[int, Request] = {}
+    for row in rows:
+        first.setdefault(row.file_id, row)
+    return list(first.values())
+
+
+def _cancel_all(request_ids: Sequence[int]) -> set[int]:
+    """Cancel those that are pending; inside `change()`; returns their ids."""
+    pending = Request.select(Request.id).where(*is_pending())
+    ids = {row for (row,) in by_ids(tuples(pending), Request.id, request_ids)}
+    for chunk in chunks(ids):
+        Request.update(cancelled=True).where(Request.id << chunk, *is_pending()).execute()
+    return ids
+
+
+def _good_copies(group: StorageGroup, file_ids: Sequence[int]) -> dict[int, list[ArchiveFileCopy]]:
+    """Return the present copies of files in a group, by file, oldest row first."""
+    query = (
+        ArchiveFileCopy.select(ArchiveFileCopy, StorageNode)
+        .join(StorageNode)
+        .where(StorageNode.group == group, ArchiveFileCopy.has_file == HasFile.PRESENT)
+        .order_by(ArchiveFileCopy.id)
+    )
+    good: dict[int, list[ArchiveFileCopy]] = {}
+    for copy in by_ids(query, ArchiveFileCopy.file, file_ids):
+        good.setdefault(copy.file_id, []).append(copy)
+    return good
+
+
+def _revive_released(good: dict[int, list[ArchiveFileCopy]]) -> dict[int, str]:
+    """Where all good copies of a file are released, turn the oldest back to wanted.
+
+    Returns:
+        Names of the nodes whose copies were revived, by file.
+    """
+    revived = {
+        file_id: copies[0]
+        for file_id, copies in good.items()
+        if all(copy.wants_file == WantsFile.RELEASED for copy in copies)
+    }
+    for chunk in chunks(copy.id for copy in revived.values()):
+        releases.note(ArchiveFileCopy.id << chunk, WantsFile.KEEP, "request for a copy")
+        ArchiveFileCopy.update(wants_file=WantsFile.KEEP, last_update=utcnow()).where(
+            ArchiveFileCopy.id << chunk,
+            ArchiveFileCopy.has_file == HasFile.PRESENT,
+            ArchiveFileCopy.wants_file == WantsFile.RELEASED,
+        ).execute()
+    return {file_id: str(copy.node.name) for file_id, copy in revived.items()}
