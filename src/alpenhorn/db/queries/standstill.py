@@ -67,8 +67,12 @@ def _requests(group: StorageGroup) -> tuple[int, int]:
 
 def _nodes(group: StorageGroup, source_ids: Collection[int]) -> tuple[tuple[Any, ...], ...]:
     member = StorageNode.group == group
-    last_copy = ArchiveFileCopy.select(pw.fn.MAX(ArchiveFileCopy.id)).where(
-        ArchiveFileCopy.node == StorageNode.id
+    # Not by MAX, for which MariaDB reads all copies of the node.
+    last_copy = (
+        ArchiveFileCopy.select(ArchiveFileCopy.id)
+        .where(ArchiveFileCopy.node == StorageNode.id)
+        .order_by(ArchiveFileCopy.id.desc())
+        .limit(1)
     )
     query = (
         StorageNode.select(
