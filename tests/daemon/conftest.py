@@ -121,6 +121,11 @@ class Daemon:
             count += 1
         return count
 
+    def settle_once(self) -> None:
+        """Make one pass, and do what it has found."""
+        self.tick()
+        self.work()
+
     def settle(self) -> None:
         """Make passes until nothing is queued."""
         for _ in range(10):

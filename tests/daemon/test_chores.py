@@ -20,6 +20,14 @@ MD5 = hashlib.md5(b"data").hexdigest()
 MANY = 10_000
 
 
+def ask(daemon: Any, source: Any, path: str, data: bytes) -> None:
+    """Put a file on a node, and ask for it at ``dest``."""
+    daemon.make.file(path, md5sum=hashlib.md5(data).hexdigest(), size_b=len(data))
+    daemon.make.copy(path, source)
+    daemon.write(path, data, node="source")
+    daemon.make.request(path, source, "dest")
+
+
 def many_files(count: int) -> None:
     """Register files ``acq/0`` to ``acq/<count - 1>``."""
     acq = db.ArchiveAcq.create(name="acq")
@@ -404,6 +412,21 @@ class TestPulls:
         clock.advance(LONGEST_S + 1)
         daemon.settle()
         assert db.ArchiveFileCopyRequest.get_by_id(request.id).cancelled
+
+    def test_a_small_file_need_not_wait_for_a_long_backlog_of_large_ones(
+        self, daemon: Any, source: Any, settings: dict[str, Any]
+    ) -> None:
+        """A pass hands over what the workers do in a few batches; then it looks again."""
+        settings |= {"pull_order": "smallest", "batch_bytes": 1000}
+        dest = daemon.node("dest")
+        for n in range(40):
+            ask(daemon, source, f"acq/large{n:02}", bytes(500))
+        daemon.settle_once()
+        ask(daemon, source, "acq/small", b"x")
+        daemon.settle_once()
+        done = set(daemon.make.states(dest))
+        assert "acq/small" in done
+        assert len(done) < 20
 
     def test_requests_that_failed_rest_and_do_not_crowd_out_new_ones(
         self, daemon: Any, source: Any, clock: Any

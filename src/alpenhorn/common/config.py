@@ -301,6 +301,13 @@ def log_level(where: str, name: object) -> str:
     return level
 
 
+def _read_choice(key: Key) -> str:
+    name = get(key.name, key.default, str)
+    if name not in key.choices:
+        raise ConfigValueError(f"{key.name} must be one of {', '.join(key.choices)}: {name}")
+    return str(name)
+
+
 def _read_facility(key: Key) -> str:
     name: str = get(key.name, key.default, str)
     if name.lower() not in SYSLOG_FACILITIES:
@@ -318,6 +325,7 @@ _READERS: dict[str, Callable[[Key], Any]] = {
     "mapping": lambda key: get(key.name, {}, dict),
     "level": _read_level,
     "facility": _read_facility,
+    "choice": _read_choice,
     "command": _read_command,
 }
 

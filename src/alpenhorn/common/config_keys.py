@@ -10,13 +10,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 KeyType = Literal[
-    "string", "int", "float", "bool", "size", "list", "mapping", "level", "facility", "command"
+    "string",
+    "int",
+    "float",
+    "bool",
+    "size",
+    "list",
+    "mapping",
+    "level",
+    "facility",
+    "command",
+    "choice",
 ]
 """How a value is read.
 
 ``size``: bytes, as a number or with k, M, G (powers of 1024). ``level``: name of a log level.
 ``facility``: name of a syslog facility. ``command``: program and options, split like a shell
-does (`shlex`), but never given to one.
+does (`shlex`), but never given to one. ``choice``: one of the key's `choices`.
 """
 
 Default = str | int | float | bool | None
@@ -33,6 +43,7 @@ class Key:
         minimum: smallest value allowed (inclusive), None: no limit.
         maximum: largest value allowed (inclusive), None: no limit.
         meaning: what the key does, one sentence or two, for the reference page.
+        choices: the values of a ``choice``.
         read_by: ``C`` command line, ``D`` daemon, ``CD`` both.
     """
 
@@ -43,6 +54,7 @@ class Key:
     maximum: int | None = None
     meaning: str = ""
     read_by: str = "D"
+    choices: tuple[str, ...] = ()
 
 
 _BASE = (
@@ -191,6 +203,28 @@ _DAEMON = (
         "size",
         "256M",
         meaning="A file above this size travels alone, so that workers share the load.",
+    ),
+    Key(
+        "daemon.pull_order",
+        "choice",
+        "oldest",
+        choices=("oldest", "newest", "smallest"),
+        meaning="Which of the requests that can proceed come first: the oldest requests, those for "
+        "the files that were registered last, or those for the smallest files.",
+    ),
+    Key(
+        "daemon.route_transfers",
+        "int",
+        0,
+        minimum=0,
+        meaning="Most transfers at a time from one node onto one other. 0: as many as workers.",
+    ),
+    Key(
+        "daemon.node_transfers",
+        "int",
+        0,
+        minimum=0,
+        meaning="Most transfers at a time from or onto one node. 0: as many as workers.",
     ),
     Key(
         "daemon.prom_client_port",

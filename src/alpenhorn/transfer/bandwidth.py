@@ -1,13 +1,14 @@
-"""Keeping to bandwidth limits: how fast a transfer may be, and that there is one at a time.
+"""Keeping to limits: how fast a transfer may be, and how many there are at a time.
 
-A limit holds for all transfers from or to a node that one daemon carries out together. Each
-transfer is a process that knows nothing of the others, so while a limit holds they take turns.
+A bandwidth limit holds for all transfers from or to a node that one daemon carries out together.
+Each transfer is a process that knows nothing of the others, so while a limit holds they take turns.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Hashable, Mapping
 from datetime import datetime
 
 from alpenhorn.transfer.timetable import Timetable
@@ -23,18 +24,26 @@ class Turns:
     """Who is transferring under a limit; nobody is ever kept waiting in here."""
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._taken: Counter[Hashable] = Counter()
         self._lock = threading.Lock()
 
-    def take(self, nodes: Collection[str]) -> bool:
-        """Take the turn of all these nodes; False, and none is taken, if one of them is out."""
+    def take(self, limits: Mapping[Hashable, int]) -> bool:
+        """Take a turn at each of some things.
+
+        Args:
+            limits: how many may have a turn at a time, by what they have it at (a node, a route).
+
+        Returns:
+            False, and none is taken, if one of them is out.
+        """
         with self._lock:
-            if not self._taken.isdisjoint(nodes):
+            if any(self._taken[what] >= most for what, most in limits.items()):
                 return False
-            self._taken.update(nodes)
+            self._taken.update(limits.keys())
             return True
 
-    def give_back(self, nodes: Collection[str]) -> None:
-        """Let others take the turn of these nodes."""
+    def give_back(self, limits: Mapping[Hashable, int]) -> None:
+        """Let others take these turns."""
         with self._lock:
-            self._taken.difference_update(nodes)
+            self._taken.subtract(limits.keys())
+            self._taken += Counter()  # forgets what nobody has

@@ -160,6 +160,8 @@ def test_all_defaults_of_the_table_pass_the_daemon_test(configure):
         ("daemon: {prom_client_port: 65536}", "daemon.prom_client_port"),
         ("daemon: {batch_files: 0}", "daemon.batch_files"),
         ("daemon: {batch_bytes: 4T}", "daemon.batch_bytes"),
+        ("daemon: {pull_order: random}", "daemon.pull_order"),
+        ("daemon: {route_transfers: -1}", "daemon.route_transfers"),
         ("daemon: {remote_shell: 'ssh \"'}", "daemon.remote_shell"),
         ("daemon: {remote_shell: ''}", "daemon.remote_shell"),
         ("daemon: 5", "daemon"),

@@ -98,6 +98,22 @@ def test_requests_come_oldest_first_and_no_more_than_asked_for(make, source, des
     assert sorted(ids(pending.ready(dest.group, 10, ids=chosen))) == sorted(chosen)
 
 
+def test_the_smallest_files_or_the_newest_come_first_if_that_is_wished(make, source, dest):
+    for name, size, day in (("big", 9000, 1), ("new", 5000, 3), ("small", 10, 2)):
+        when = datetime.datetime(2025, 1, day)
+        file = make.file(f"a/{name}", size_b=size)
+        db.ArchiveFile.update(registered=when).where(db.ArchiveFile.id == file.id).execute()
+        make.copy(f"a/{name}", source)
+        make.request(f"a/{name}", source, "target")
+
+    def first(order, count):
+        return [r.file.name for r in pending.ready(dest.group, count, order=order)]
+
+    assert first(pending.Order.OLDEST, 3) == ["big", "new", "small"]
+    assert first(pending.Order.SMALLEST, 2) == ["small", "new"]
+    assert first(pending.Order.NEWEST, 2) == ["new", "small"]
+
+
 # ---- blocked
 
 

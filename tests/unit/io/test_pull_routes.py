@@ -223,23 +223,54 @@ def test_limited_transfers_take_turns(site: Any, source: Any, io: Any, limited: 
     request = site.make.request(FILE, source.node, "dst")
     request.node_from = db.StorageNode.get(name="src")
     waiting = pull._pull_in_turn(None, io, [request], True)  # type: ignore[arg-type]
-    assert pull._turns.take([limited])
+    assert pull._turns.take({("bandwidth", limited): 1})
     assert next(waiting) == pull.TURN_S
     assert next(waiting) == pull.TURN_S
     assert site.state(io, FILE) is None
-    pull._turns.give_back([limited])
+    pull._turns.give_back({("bandwidth", limited): 1})
     assert list(waiting) == []
     assert site.state(io, FILE) == "YY"
-    assert pull._turns.take([limited]), "given back"
-    pull._turns.give_back([limited])
+    assert pull._turns.take({("bandwidth", limited): 1}), "given back"
+    pull._turns.give_back({("bandwidth", limited): 1})
+
+
+@pytest.mark.parametrize(
+    ("key", "busy", "waits"),
+    [
+        ("route_transfers", ("route", "src", "dst"), True),
+        ("route_transfers", ("route", "src", "elsewhere"), False),
+        ("node_transfers", ("node", "src"), True),
+        ("node_transfers", ("node", "dst"), True),
+        ("node_transfers", ("node", "elsewhere"), False),
+    ],
+)
+def test_no_more_transfers_at_a_time_than_configured(
+    site: Any, source: Any, io: Any, shell: Any, key: str, busy: Any, waits: bool
+) -> None:
+    shell(**{key: 2})
+    site.put(source, FILE, DATA)
+    request = site.make.request(FILE, source.node, "dst")
+    others = {busy: 2}
+    assert pull._turns.take(others)
+    assert pull._turns.take(others)
+    try:
+        transfer = pull._pull_in_turn(None, io, [request], True)  # type: ignore[arg-type]
+        if waits:
+            assert next(transfer) == pull.TURN_S
+            assert site.state(io, FILE) is None
+            pull._turns.give_back(others)
+        assert list(transfer) == []
+        assert site.state(io, FILE) == "YY"
+    finally:
+        pull._turns.give_back(others)
 
 
 def test_transfers_without_a_limit_wait_for_nobody(site: Any, source: Any, io: Any) -> None:
-    assert pull._turns.take(["src", "dst"])
+    assert pull._turns.take({("bandwidth", "src"): 1, ("bandwidth", "dst"): 1})
     try:
         pull_one(site, source, io)
     finally:
-        pull._turns.give_back(["src", "dst"])
+        pull._turns.give_back({("bandwidth", "src"): 1, ("bandwidth", "dst"): 1})
     assert site.state(io, FILE) == "YY"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD
+from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD, a_few_batches
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.db.queries import checks
 
@@ -20,6 +20,7 @@ def dispatch(node: UpdateableNode) -> None:
     copies = [
         copy for copy in checks.suspect(node.db, limit) if node.patience.ready(("check", copy.id))
     ]
+    copies = a_few_batches(copies, lambda copy: copy.file.size_b)
     if not copies:
         return
     for copy in copies:

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from alpenhorn import events
+from alpenhorn.common import config
 from alpenhorn.daemon.group import UpdateableGroup
-from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD
+from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD, a_few_batches
 from alpenhorn.daemon.routes import Routes
 from alpenhorn.db import ArchiveFileCopyRequest
 from alpenhorn.db.queries import pending
@@ -33,12 +34,15 @@ def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
         return
     closed = _close(group)
     limit = LOOKAHEAD + len(group.patience.resting())
-    ready = pending.ready(group.db, limit, skip_routes=routes.resting(group.db.id))
+    order = pending.Order(config.value("daemon.pull_order"))
+    resting = routes.resting(group.db.id)
+    ready = pending.ready(group.db, limit, skip_routes=resting, order=order)
     blocked = pending.blocked(group.db)
     if not closed and not ready:
         group.standstill.searched(blocked)
     ready = [request for request in ready if group.patience.ready(request.id)]
     requests = list(_one_on_trial(group, routes, _readable(group, ready, host)))
+    requests = a_few_batches(requests, lambda request: request.file.size_b)
     _say_blocked(group, blocked)
     if not requests:
         return

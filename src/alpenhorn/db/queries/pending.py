@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import peewee as pw
@@ -22,6 +23,17 @@ from alpenhorn.db.queries.common import by_ids, chunks, lock_files, tuples
 from alpenhorn.db.storage import StorageGroup, StorageNode
 
 Request = ArchiveFileCopyRequest
+
+
+class Order(StrEnum):
+    """Which requests come first."""
+
+    OLDEST = "oldest"
+    """Those made first."""
+    NEWEST = "newest"
+    """Those for the files that were registered last."""
+    SMALLEST = "smallest"
+    """Those for the smallest files."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +51,24 @@ class Blocked:
 
 
 def ready(
-    group: StorageGroup, limit: int, skip_routes: Collection[int] = (), ids: Sequence[int] = ()
+    group: StorageGroup,
+    limit: int,
+    skip_routes: Collection[int] = (),
+    ids: Sequence[int] = (),
+    order: Order = Order.OLDEST,
 ) -> list[Request]:
-    """Return requests into a group that can proceed now, oldest first, one per file; one statement.
+    """Return requests into a group that can proceed now, one per file; one statement.
 
     Args:
         group: the destination.
         limit: at most so many rows are looked at.
         skip_routes: ids of source nodes whose routes are resting.
-        ids: if given, only these requests (at most a batch of them).
+        ids: if given, only these requests (at most a batch of them), the oldest first.
+        order: which come first.
 
     Returns:
         Requests with file, acquisition, source node and group loaded. Of several requests for one
-        file only the oldest is among them.
+        file only the first is among them.
     """
     query = _pending_with_sources(group).where(
         StorageNode.active == True,  # noqa: E712
@@ -63,7 +80,7 @@ def ready(
     if ids:
         rows = [row for chunk in chunks(ids) for row in query.where(Request.id << chunk)]
     else:
-        rows = list(query.order_by(Request.id).limit(limit))
+        rows = list(query.order_by(*_order(order), Request.id).limit(limit))
     return _one_per_file(rows)
 
 
@@ -168,6 +185,11 @@ def larger_than(size_b: int, request_ids: Sequence[int]) -> set[int]:
         .where(*is_pending(), ArchiveFile.size_b > size_b)
     )
     return {row for (row,) in by_ids(tuples(query), Request.id, request_ids)}
+
+
+def _order(order: Order) -> list[Any]:
+    by = {Order.NEWEST: ArchiveFile.registered.desc(), Order.SMALLEST: ArchiveFile.size_b}
+    return [by[order]] if order in by else []
 
 
 def is_pending() -> tuple[Any, Any]:

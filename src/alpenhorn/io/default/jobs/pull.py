@@ -70,14 +70,14 @@ def queue_pulls(io: DefaultNodeIO, queue: Any, requests: Requests, did_search: b
 def _pull_in_turn(
     task: Task, io: DefaultNodeIO, requests: Requests, did_search: bool
 ) -> Iterator[float]:
-    """Do `pull_job`, but only one at a time where a bandwidth limit holds; body of the task."""
+    """Do `pull_job`, when the limits on transfers at a time allow it; body of the task."""
     node = requests[0].node_from
-    while not _turns.take(limited := route.limited_nodes(io, node)):
+    while not _turns.take(limits := route.turns(io, node)):
         yield TURN_S
     try:
         pull_job(task, io, requests, did_search)
     finally:
-        _turns.give_back(limited)
+        _turns.give_back(limits)
 
 
 def pull_job(

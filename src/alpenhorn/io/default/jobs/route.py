@@ -7,7 +7,7 @@ stricter one holds, by the clock of this host.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -111,20 +111,34 @@ def choose_movers(
     return movers_for(source.local, may_link, use_bbcp)
 
 
-def limited_nodes(io: DefaultNodeIO, node: StorageNode) -> list[str]:
-    """Name the nodes whose bandwidth limits hold now for a transfer from `node`.
+def turns(io: DefaultNodeIO, node: StorageNode) -> dict[Hashable, int]:
+    """Say how many transfers at a time the limits allow that hold now for one from `node`.
 
     What is wrong with a row is not said here: the transfer itself will say it.
+
+    Returns:
+        The number, by what it concerns: see `alpenhorn.transfer.bandwidth.Turns`.
     """
-    limited: list[str] = []
+    limits: dict[Hashable, int] = {}
+    ends = (node.name, io.node.name)
+    if most := config.value("daemon.route_transfers"):
+        limits[("route", *ends)] = most
+    if most := config.value("daemon.node_transfers"):
+        limits |= {("node", name): most for name in ends}
+    return limits | {("bandwidth", name): 1 for name in _slowed(io, node)}
+
+
+def _slowed(io: DefaultNodeIO, node: StorageNode) -> list[str]:
+    """Name the nodes whose bandwidth limits hold now for a transfer from `node`."""
+    slowed: list[str] = []
     if node.local:
-        return limited
+        return slowed
     with suppress(AlpenhornError):
         if _bandwidth(io).rate_at(datetime.now()):
-            limited.append(io.node.name)
+            slowed.append(io.node.name)
         if endpoint(registry.remote_for(node)).options.bandwidth.rate_at(datetime.now()):
-            limited.append(node.name)
-    return limited
+            slowed.append(node.name)
+    return slowed
 
 
 def _bandwidth(io: DefaultNodeIO) -> Timetable:
