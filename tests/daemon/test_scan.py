@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from alpenhorn import db
+from alpenhorn.daemon.jobs import scan as scan_module
+from alpenhorn.daemon.jobs.known import Known
 from alpenhorn.daemon.jobs.lookahead import FEW
 
 
@@ -279,3 +281,48 @@ class TestBulk:
         daemon.node()
         small, large = cost(20, "a"), cost(200, "b")
         assert large <= small + 10
+
+
+def test_what_is_known_is_kept_for_the_directories_around_only(
+    daemon: Any, statements: Any
+) -> None:
+    """The daemon's memory does not grow with the files on the node; one question per directory."""
+    row = daemon.node()
+    for path in ("a/1", "a/b/2", "a/b/c/3", "a/d/4", "e/5"):
+        daemon.make.copy(path, row)
+        daemon.write(path)
+    daemon.write("e/new")
+    scan(daemon)
+    daemon.tick()
+    with statements() as seen:
+        daemon.work(1)
+    assert len([sql for sql in seen if "archivefilecopy" in sql]) == 5
+    daemon.settle()
+    assert registered() == {"a/1", "a/b/2", "a/b/c/3", "a/d/4", "e/5", "e/new"}
+    known = Known(row)
+    for directory in ("a", "a/b/c", "e"):
+        known.enter(PurePath(directory))
+    assert "e/5" in known
+    assert "e/new" in known  # registered by now
+    assert list(known._names) == ["e"]
+
+
+def test_a_scan_waits_while_many_of_its_imports_are_queued(
+    daemon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million new files are not a million paths in memory."""
+    daemon.node()
+    monkeypatch.setattr(scan_module, "MOST_QUEUED", 2)
+    monkeypatch.setattr(scan_module, "import_batch_size", lambda: 20)
+    for n in range(140):
+        daemon.write(f"acq/{n:03}")
+    request = scan(daemon)
+    daemon.tick()
+    daemon.work(1)
+    assert daemon.queue.qsize == 2
+    daemon.work()
+    assert not daemon.done(request)
+    while not daemon.done(request):
+        daemon.clock.advance(scan_module.PAUSE_S)
+        assert daemon.work() > 0
+    assert len(registered()) == 140

@@ -188,7 +188,8 @@ def test_tracked_files_are_all_but_the_absent_ones(make, node):
     for has in "YMXN":
         make.copy(f"a/b/{has}", node, has)
     make.copy("a/b/elsewhere", make.node("other"))
-    assert set(imports.tracked_paths(node)) == {"a/b/Y", "a/b/M", "a/b/X"}
+    assert imports.tracked_names(node, "a/b") == {"Y", "M", "X"}
+    assert imports.tracked_names(node, "a") == imports.tracked_names(node, "none") == set()
     names = [("a/b", name) for name in ("Y", "M", "X", "N", "elsewhere", "none")] + [("a", "Y")]
     assert imports.tracked(node, names) == {("a/b", "Y"), ("a/b", "M"), ("a/b", "X")}
 

@@ -81,7 +81,7 @@ def claim(site):
 QUESTIONS = {
     "active nodes": lambda s: nodes.active_on("here"),
     "pending imports": lambda s: imports.pending(s.source, 1000),
-    "tracked paths": lambda s: list(imports.tracked_paths(s.source)),
+    "tracked names": lambda s: imports.tracked_names(s.source, "a0"),
     "ready": lambda s: [(r.file.path, r.node_from.name) for r in
                         pending.ready(s.dest.group, 1000)],
     "blocked": lambda s: pending.blocked(s.dest.group),

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from pathlib import PurePath
 
 from alpenhorn.daemon.jobs.importing import Candidate, import_batch_size, queue_imports
+from alpenhorn.daemon.jobs.known import Known
 from alpenhorn.daemon.jobs.results import tell
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.db import ArchiveFileImportRequest
@@ -19,6 +21,13 @@ from alpenhorn.db.queries import imports
 from alpenhorn.scheduler import FairMultiFIFOQueue, Task
 
 log = logging.getLogger(__name__)
+
+
+MOST_QUEUED = 16
+"""Import tasks of a scan that are queued at a time: the rest of what it finds is not in memory."""
+
+PAUSE_S = 0.2
+"""Pause of a scan, before it looks whether some of them are done."""
 
 
 class Outstanding:
@@ -33,6 +42,11 @@ class Outstanding:
         self._lock = threading.Lock()
         self._left = 1  # the scan itself
         self._all_ran = True
+
+    @property
+    def many(self) -> bool:
+        """Are so many tasks queued that no more should be?"""
+        return self._left > MOST_QUEUED
 
     def add(self) -> None:
         """Note that an import task was queued."""
@@ -83,24 +97,27 @@ def scan_job(
     path: str,
     register: bool,
     request: ArchiveFileImportRequest | None,
-) -> None:
-    """Walk, and queue imports for what is new; the body of the task."""
-    known = set(imports.tracked_paths(node.db))
+) -> Iterator[float]:
+    """Walk, and queue imports for what is new; the body of the task, which pauses now and then."""
+    known = Known(node.db)
     log.info(f'Scanning "{path}" on "{node.name}" for new files.')
     outstanding = Outstanding(request)
     found: list[Candidate] = []
     many = False
-    directory: str | None = None
+    directory: PurePath | None = None
     for file in node.io.file_walk(PurePath(path)):
         relative = _relative(node, file)
-        if str(relative.parent) != directory:
-            directory = str(relative.parent)
+        if relative.parent != directory:
+            directory = relative.parent
+            known.enter(directory)
             log.info(f'Scanning "{directory}".')
         if str(relative) not in known and str(relative) != NODE_INIT_PATH:
             found.append(Candidate(str(relative), None, seen=True))
         if len(found) >= import_batch_size():
             queue_imports(node, queue, found, register, outstanding)
             found, many = [], True
+            while outstanding.many:
+                yield PAUSE_S
     queue_imports(node, queue, found, register, outstanding, batched=many)
     if request is not None:
         tell(request, "success", node)

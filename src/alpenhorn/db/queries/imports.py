@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -21,6 +21,7 @@ from alpenhorn.db.queries.common import (
     lock_acquisitions,
     lock_files,
     lock_new_acquisitions,
+    tuples,
 )
 from alpenhorn.db.storage import StorageNode
 
@@ -93,17 +94,23 @@ def _complete_all(request_ids: Sequence[int]) -> None:
         ).execute()
 
 
-def tracked_paths(node: StorageNode) -> Iterator[str]:
-    """Yield the paths of all files that the index says are on a node in any way; one statement."""
+def tracked_names(node: StorageNode, acq_name: str) -> set[str]:
+    """Return the names of all files of an acquisition that the index says are on a node in any way.
+
+    One statement. The node is tested so that no index serves: SQLite might read all its copies.
+    """
     query = (
         ArchiveFileCopy.select(ArchiveAcq.name, ArchiveFile.name)
         .join(ArchiveFile)
         .join(ArchiveAcq)
-        .where(ArchiveFileCopy.node == node, ArchiveFileCopy.has_file != HasFile.ABSENT)
-        .tuples()
+        .where(
+            ArchiveAcq.name == acq_name,
+            ArchiveFileCopy.node_id + 0 == node.id,
+            ArchiveFileCopy.has_file != HasFile.ABSENT,
+        )
     )
-    for acq, name in query.iterator():
-        yield f"{acq}/{name}"
+    # Some databases take names for equal that differ in case.
+    return {name for acq, name in tuples(query) if acq == acq_name}
 
 
 def tracked(node: StorageNode, names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
