@@ -281,10 +281,10 @@ class Site:
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
-    def cli(self, *words: str | Path, stdin: str = "") -> Finished:
+    def cli(self, *words: str | Path, stdin: str = "", timeout: float = PATIENCE_S) -> Finished:
         """Run a command of ``alpenhorn``, on a machine that is no host."""
         command = [sys.executable, "-m", "alpenhorn", "--conf", str(self.shell_conf)]
-        return self.run([*command, *map(str, words)], stdin)
+        return self.run([*command, *map(str, words)], stdin, timeout=timeout)
 
     def do(self, *words: str | Path, stdin: str = "") -> str:
         """Run a command of ``alpenhorn`` that must succeed; returns what it printed."""

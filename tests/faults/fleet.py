@@ -21,6 +21,9 @@ NODES = {"field": "one", "arc1": "one", "arc2": "two", "arc3": "three"}
 ARCHIVES = ("arc1", "arc2", "arc3")
 DISK = "24m"
 
+COMMAND_S = 180.0
+"""A command has to wait while the index is locked, again and again; how long is told at the end."""
+
 
 class Fleet:
     """The site under test."""
@@ -61,7 +64,7 @@ class Fleet:
 
     def run(self, *words: str) -> Finished:
         """Run a command; it may find that there is nothing to do."""
-        return self.site.cli(*words)
+        return self.site.cli(*words, timeout=COMMAND_S)
 
     def write(self, rng: random.Random, count: int) -> None:
         """Write new files on the field node."""

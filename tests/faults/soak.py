@@ -32,6 +32,7 @@ class Soak:
         self.lost: list[str] = []
         self.wrong: list[str] = []
         self.errors: list[str] = []
+        self.slowest_s = 0.0
         self._over = threading.Event()
         self._begin = time.monotonic()
 
@@ -64,7 +65,9 @@ class Soak:
         name = rng.choices(names, weights)[0] if self.done["import"] else "import"
         _, operation = OPERATIONS[name]
         words = operation(self.fleet, rng)
+        begin = time.monotonic()
         finished = self.fleet.run(*words)
+        self.slowest_s = max(self.slowest_s, time.monotonic() - begin)
         self.done[name] += 1
         why = finished.stderr.strip().splitlines()[-1:] if finished.code else []
         self._note(f"{' '.join(words)}: {finished.code} {' '.join(why)}")
@@ -146,6 +149,7 @@ class Soak:
             ("seed", self.seed),
             ("seconds", round(time.monotonic() - self._begin)),
             ("files", len(self.fleet.files)),
+            ("slowest command, s", round(self.slowest_s)),
             ("operations", sum(self.done.values())),
             *((f"  {name}", count) for name, count in sorted(self.done.items())),
             ("faults", sum(self.faults.values())),
