@@ -24,7 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
-from bulkwork import idle, latency, report  # noqa: E402
+from bulkwork import backlog, idle, latency, report  # noqa: E402
 from bulkwork.program import public  # noqa: E402
 from bulkwork.rows import ROWS, measure  # noqa: E402
 from bulkwork.setting import Setting, Sizes, setting  # noqa: E402
@@ -73,6 +73,8 @@ def _measured(made: Setting, chosen: argparse.Namespace) -> str:
         print(report.progress(result), file=sys.stderr, flush=True)
         results.append(result)
     facts = []
+    if _is_wanted("backlog", chosen.only):
+        facts += backlog.measure(made)
     if _is_wanted("idle", chosen.only):
         facts += idle.measure(made)
     if _is_wanted("latency", chosen.only):

@@ -73,6 +73,19 @@ class Index:
         )
         return ids
 
+    def older_files(self, count: int) -> list[int]:
+        """Register files that are not worked on, a thousand to an acquisition; returns their ids."""
+        first = int(self.value("SELECT COALESCE(MAX(id), 0) FROM archivefile")) + 1
+        acqs = range(1000, 1000 + -(-count // 1000))
+        self.insert("archiveacq", "id, name", [(i, f"older/{i}") for i in acqs])
+        ids = list(range(first, first + count))
+        self.insert(
+            "archivefile",
+            "id, acq_id, name, size_b, md5sum, registered",
+            [(i, 1000 + n // 1000, f"{n}", 1024, "0" * 32, NOW) for n, i in enumerate(ids)],
+        )
+        return ids
+
     def copies(self, node: int, files: Iterable[int], states: str) -> None:
         """Add copies; `states`: the letters of `has_file` and `wants_file`."""
         self.insert(

@@ -14,7 +14,7 @@ from bulkwork.report import Fact
 from bulkwork.setting import Setting, remove
 from bulkwork.trees import ACQ
 
-ROUNDS = 5
+ROUNDS = 10
 COUNT = "SELECT COUNT(*) FROM archivefilecopy WHERE node_id = ? AND has_file = ? AND wants_file = ?"
 
 

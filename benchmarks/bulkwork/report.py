@@ -26,7 +26,7 @@ class Fact:
 
 
 HEADERS = ["work", "yardstick B", "B", "ours", "files/s", "ours ÷ B", "to reach", "spread",
-           "CPU s", "MB", "public", "ours ÷ public"]  # fmt: skip
+           "index 10× as full", "CPU s", "MB", "public", "ours ÷ public"]  # fmt: skip
 
 
 def progress(result: Result) -> str:
@@ -81,10 +81,20 @@ def _cells(result: Result) -> list[str]:
         f"{statistics.median(ratios):.2f}",
         ", ".join(targets) or "–",
         f"{min(ratios):.2f}–{max(ratios):.2f}",
+        _growth(result),
         f"{statistics.median(took.cpu for took in result.ours):.2f}",
         f"{max(took.memory_mb for took in result.ours):.0f}",
         *_peer_cells(result, rate),
     ]
+
+
+def _growth(result: Result) -> str:
+    """How much longer ours takes in an index that held files already."""
+    if not result.grown:
+        return "–"
+    pairs = zip(result.grown, result.ours, strict=True)
+    change = statistics.median(grown.seconds / took.seconds for grown, took in pairs) - 1
+    return f"{change:+.0%} (≤ 20 %)"
 
 
 def _peer_cells(result: Result, rate: float) -> list[str]:

@@ -24,6 +24,10 @@ Work = Callable[[Setting, Program, Tree, Path], "Took"]
 Yardstick = Callable[[Setting, Tree, Path], float]
 
 HOST = "here"
+
+GROWTH = 10
+"""How many times the files of a work an index holds already, where growth is measured."""
+
 PEER_INTERVAL_S = 1
 """The public program has no doorbell: have it look often, so that the pauses do not count."""
 
@@ -51,6 +55,8 @@ class Row:
     tree: str = "small"
     rate: float | None = None
     """To reach: files per second."""
+    grows: bool = False
+    """Is it also measured in an index that holds ten times the files already?"""
     peer_ratio: float | None = None
     """To reach: our files per second, divided by the public program's; None: not compared."""
 
@@ -64,6 +70,8 @@ class Result:
     size_b: int
     yardstick: list[float] = field(default_factory=list)
     ours: list[Took] = field(default_factory=list)
+    grown: list[Took] = field(default_factory=list)
+    """Ours, in an index that held files already."""
     peer_rate: float | None = None
     peer_failure: str = ""
 
@@ -77,6 +85,12 @@ def measure(made: Setting, row: Row, rounds: int, peer: Program | None) -> Resul
         result.yardstick.append(row.yardstick(made, tree, directory))
         result.ours.append(row.work(made, OURS, tree, directory))
         remove(directory)
+        if row.grows:
+            directory = made.fresh()
+            made.already = GROWTH * len(tree[1])
+            result.grown.append(row.work(made, OURS, tree, directory))
+            made.already = 0
+            remove(directory)
     if peer is not None and row.peer_ratio is not None:
         few = made.few if row.tree == "small" else tree
         directory = made.fresh()
@@ -157,10 +171,12 @@ def _import(made: Setting, program: Program, tree: Tree, directory: Path, extens
     index = made.new_index(directory, program)
     if extension == "pattern_importer":
         _make_patterns(made, directory)
-    root = _root(directory, "n1", tree[0])
+    root = make_root(directory, "n1", tree[0])
     node = index.node("n1", root, HOST)
+    _fill(made, index, [node])
     index.scan(node)
-    done = lambda: index.count(node, "YY") == len(tree[1])  # noqa: E731
+    have = index.count(node, "YY")
+    done = lambda: index.count(node, "YY") == have + len(tree[1])  # noqa: E731
     return _run(made, program, index, directory, done, extension)
 
 
@@ -177,13 +193,16 @@ def import_by_pattern(made: Setting, program: Program, tree: Tree, directory: Pa
 def _pull(made: Setting, program: Program, tree: Tree, directory: Path, remote: bool) -> Took:
     index = made.new_index(directory, program)
     way = {"address": "127.0.0.1", "username": made.server.user} if remote else {}
-    source_root = _root(directory, "source", tree[0])
+    source_root = make_root(directory, "source", tree[0])
     source = index.node("source", source_root, "there" if remote else HOST, **way)
-    target = index.node("target", _root(directory, "target"), HOST)
+    target = index.node("target", make_root(directory, "target"), HOST)
     files = index.files(tree[1])
+    _fill(made, index, [source, target])
+    have = index.count(target, "YY")
     index.copies(source, files, "YY")
     index.requests(source, target, files)
-    return _run(made, program, index, directory, lambda: index.count(target, "YY") == len(files))
+    done = lambda: index.count(target, "YY") == have + len(files)  # noqa: E731
+    return _run(made, program, index, directory, done)
 
 
 def pull_by_ssh(made: Setting, program: Program, tree: Tree, directory: Path) -> Took:
@@ -199,22 +218,33 @@ def pull_locally(made: Setting, program: Program, tree: Tree, directory: Path) -
 def check(made: Setting, program: Program, tree: Tree, directory: Path) -> Took:
     """Verify suspect copies."""
     index = made.new_index(directory, program)
-    node = index.node("n1", _root(directory, "n1", tree[0]), HOST)
+    node = index.node("n1", make_root(directory, "n1", tree[0]), HOST)
     files = index.files(tree[1])
     index.copies(node, files, "MY")
-    return _run(made, program, index, directory, lambda: index.count(node, "YY") == len(files))
+    _fill(made, index, [node])
+    return _run(made, program, index, directory, lambda: index.count(node, "MY") == 0)
 
 
 def delete(made: Setting, program: Program, tree: Tree, directory: Path) -> Took:
     """Delete released copies that two archives hold."""
     index = made.new_index(directory, program)
-    node = index.node("n1", _root(directory, "n1", tree[0]), HOST)
+    node = index.node("n1", make_root(directory, "n1", tree[0]), HOST)
     files = index.files(tree[1])
     index.copies(node, files, "YN")
-    for name in ("archive1", "archive2"):
-        archive = index.node(name, directory / name, name, "A")
+    archives = [index.node(name, directory / name, name, "A") for name in ("arc1", "arc2")]
+    for archive in archives:
         index.copies(archive, files, "YY")
+    _fill(made, index, [node, *archives])
     return _run(made, program, index, directory, lambda: index.count(node, "NN") == len(files))
+
+
+def _fill(made: Setting, index: Index, nodes: Sequence[int]) -> None:
+    """Let the index hold other files already, on all these nodes, where growth is measured."""
+    if not made.already:
+        return
+    files = index.older_files(made.already)
+    for node in nodes:
+        index.copies(node, files, "YY")
 
 
 def _run(
@@ -237,7 +267,7 @@ def _run(
     return took
 
 
-def _root(directory: Path, node: str, tree: Path | None = None) -> Path:
+def make_root(directory: Path, node: str, tree: Path | None = None) -> Path:
     """Make the root of a node, with a copy of a tree in it."""
     root = directory / node
     if tree is None:
@@ -259,16 +289,19 @@ def _make_patterns(made: Setting, directory: Path) -> None:
 
 ROWS: Sequence[Row] = (
     Row("import small, path only", import_by_path, md5sum, "find … md5sum", 0.06,
-        rate=3000, peer_ratio=40),
+        rate=3000, peer_ratio=40, grows=True),
     Row("import small, pattern_importer", import_by_pattern, md5sum, "find … md5sum", 0.0,
         rate=1500),
     Row("import large", import_by_path, md5sum_two, "md5sum, two at a time", 0.9, "large",
         peer_ratio=1),
-    Row("pull small over ssh", pull_by_ssh, rsync, "rsync -a -e ssh", 0.5, peer_ratio=150),
+    Row("pull small over ssh", pull_by_ssh, rsync, "rsync -a -e ssh", 0.5, peer_ratio=150,
+        grows=True),
     Row("pull large over ssh", pull_by_ssh, rsync_and_md5sum, "rsync -a -e ssh, md5sum", 1.0,
         "large", peer_ratio=1),
-    Row("pull small locally", pull_locally, link, "cp -al", 0.2, peer_ratio=40),
+    Row("pull small locally", pull_locally, link, "cp -al", 0.2, peer_ratio=40,
+        grows=True),
     Row("check small and large", check, md5sum, "md5sum", 0.8, "mixed"),
-    Row("check small", check, md5sum, "md5sum", 0.0, peer_ratio=20),
-    Row("delete small", delete, rm, "rm -r", 0.1, rate=3000, peer_ratio=20),
+    Row("check small", check, md5sum, "md5sum", 0.0, peer_ratio=20, grows=True),
+    Row("delete small", delete, rm, "rm -r", 0.1, rate=3000, peer_ratio=20,
+        grows=True),
 )  # fmt: skip

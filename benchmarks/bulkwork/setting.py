@@ -29,6 +29,7 @@ class Sizes:
     copies: int = 1_000_000
     blocked: int = 100_000
     idle_s: int = 60
+    backlog: int = 200_000
     peer_small: int = 200
     """Small files for the public program, whose rate is compared."""
 
@@ -36,7 +37,7 @@ class Sizes:
     def quick(cls) -> Sizes:
         """A tenth of it."""
         return cls(small=2000, large_b=64 * 2**20, copies=100_000, blocked=10_000, idle_s=10,
-                   peer_small=50)  # fmt: skip
+                   backlog=5000, peer_small=50)  # fmt: skip
 
 
 @dataclass
@@ -47,6 +48,8 @@ class Setting:
     sizes: Sizes
     server: sshd.Sshd
     database: servers.Server | None
+    already: int = 0
+    """So many other files an index holds before a work begins."""
     _count: int = field(default=0)
 
     @property
