@@ -74,7 +74,7 @@ class Index:
         return ids
 
     def older_files(self, count: int) -> list[int]:
-        """Register files that are not worked on, a thousand to an acquisition; returns their ids."""
+        """Register files that nothing happens to, a thousand to an acquisition; returns ids."""
         first = int(self.value("SELECT COALESCE(MAX(id), 0) FROM archivefile")) + 1
         acqs = range(1000, 1000 + -(-count // 1000))
         self.insert("archiveacq", "id, name", [(i, f"older/{i}") for i in acqs])

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from bulkwork.index import NOW, Index
@@ -35,7 +36,7 @@ def measure(made: Setting) -> list[Fact]:
             for name in ("field", "middle", "end")
         ]
         for daemon in daemons:
-            daemon.wait(lambda d=daemon: len(d.passes()) > 1 or _calm(d))
+            daemon.wait(partial(_calm, daemon))
         world = _World(index, directory, nodes, daemons)
         drops = [world.drop() for _ in range(ROUNDS)]
         pulls = [world.request() for _ in range(ROUNDS)]
@@ -117,7 +118,8 @@ def _node(made: Setting, index: Index, directory: Path, name: str, kind: str, au
 
 
 def _calm(daemon: Daemon) -> bool:
-    return b"0 queued, 0 deferred, 0 in-progress" in daemon.log.read_bytes()
+    idle = b"0 queued, 0 deferred, 0 in-progress"
+    return len(daemon.passes()) > 1 or idle in daemon.log.read_bytes()
 
 
 def _spread(seconds: list[float]) -> str:

@@ -3,13 +3,17 @@
 `SLOW_UNLINK_S` and `SLOW_MD5_S` are how long removing a file and beginning an MD5 take more.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
 
-def _slow(function, seconds):
-    def slowly(*args, **kwargs):
+def _slow(function: Callable[..., Any], seconds: float) -> Any:
+    def slowly(*args: Any, **kwargs: Any) -> Any:
         time.sleep(seconds)
         return function(*args, **kwargs)
 
