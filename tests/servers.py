@@ -48,7 +48,12 @@ class Server:
         self.directory.chmod(0o755)
         self.data = self.directory / "data"
         self.log = self.directory / "log"
+        # A server that starts removes all temporary tables that lie where it keeps its own, those
+        # of other servers too (MariaDB: mysql_rm_tmp_tables), so none shares /tmp.
+        self.scratch = self.directory / "tmp"
+        self.scratch.mkdir()
         self._own(self.directory)
+        self._own(self.scratch)
 
     # what differs
 
@@ -197,6 +202,7 @@ class MariaDB(Server):
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--skip-name-resolve",
+            f"--tmpdir={self.scratch}",
             *_MARIADB_FRUGAL,
         ]
 
@@ -208,6 +214,7 @@ class MariaDB(Server):
             f"--datadir={self.data}",
             f"--socket={self.directory / 'socket'}",
             f"--pid-file={self.directory / 'pid'}",
+            f"--tmpdir={self.scratch}",
             "--skip-networking",
             "--skip-log-bin",
             "--character-set-server=utf8mb4",
