@@ -155,6 +155,8 @@ processes.guard(child)
 print("guarded", flush=True)
 if sys.argv[3] == "waits":
     child.wait()
+else:
+    sys.stdin.read()
 """
 
 
@@ -162,11 +164,14 @@ if sys.argv[3] == "waits":
 def test_what_is_guarded_dies_with_the_program(lifeline, how):
     """Whether it is killed by force or comes to its regular end."""
     command = [sys.executable, "-c", GUARDING, FAMILY, lifeline.path, how]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
-        assert lifeline.wait() == b"up\n"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as program:
+        assert lifeline.wait() == b"up\n"  # before the program may end, or the guard is faster
         assert program.stdout.readline() == b"guarded\n"
         if how == "waits":
             program.kill()
+        else:
+            program.stdin.close()
     assert lifeline.wait() == b""
 
 
