@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -104,6 +105,14 @@ def index_path(tmp_path: Path) -> Path:
     return tmp_path / "index.db"
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An initialised SQLite index: to copy it is quicker than to make another (12 ms)."""
+    path = tmp_path_factory.mktemp("template") / "index.db"
+    _initialise(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
 def database_url(
     index_kind: str,
@@ -112,12 +121,14 @@ def database_url(
     servers: Callable[[str], TestDatabase],
 ) -> str:
     """URL of the test's database; without tables, unless the test uses `index`."""
+    initialised = "index" in request.fixturenames
     if index_kind == "sqlite":
-        return f"sqlite:///{tmp_path / 'index.db'}"
+        path = tmp_path / "index.db"
+        if initialised:
+            shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite:///{path}"
     database = servers(index_kind)
-    if "index" in request.fixturenames:
-        return database.initialised(_initialise)
-    return database.fresh()
+    return database.initialised(_initialise) if initialised else database.fresh()
 
 
 def _connect(url: str) -> Any:
@@ -143,9 +154,9 @@ def empty_database(database_url: str) -> Iterator[Any]:
 
 @pytest.fixture
 def index(empty_database: Any, index_kind: str) -> Any:
-    """A connection to a freshly initialised Data Index."""
-    if index_kind == "sqlite":  # on servers `database_url` has done it
-        schema.initialise()
+    """A connection to a freshly initialised Data Index, which `database_url` has made."""
+    if index_kind == "sqlite":
+        empty_database.execute_sql("PRAGMA synchronous=OFF")  # no test pulls the plug
     return empty_database
 
 

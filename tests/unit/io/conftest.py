@@ -169,9 +169,7 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, make: Any, index: Any, index_kind: str) -> Site:
-    if index_kind == "sqlite":
-        index.execute_sql("PRAGMA synchronous=OFF")  # no test pulls the plug
+def site(tmp_path: Path, make: Any) -> Site:
     return Site(tmp_path, make)
 
 
