@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from alpenhorn import db
+
 LONG = "x" * 300
 JSON = "--io-config"
 HUGE = "9" * 40
@@ -308,10 +310,10 @@ def test_a_pipe_that_is_closed_ends_a_list_quietly(
     make: Any, index: Any, conf: Path, command: tuple[str, ...]
 ) -> None:
     """As in ``alpenhorn file list | head -1``."""
-    with index.atomic():
-        for number in range(1500):
-            make.file(f"2025/{number:04d}_{'x' * 60}")
-            make.file(f"{number:04d}_{'x' * 50}/f")
+    make.files("2025", [f"{number:04d}_{'x' * 60}" for number in range(1500)])
+    db.ArchiveAcq.insert_many(
+        [{"name": f"{number:04d}_{'x' * 50}"} for number in range(1500)]
+    ).execute()
     with subprocess.Popen(
         program(conf, *command), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

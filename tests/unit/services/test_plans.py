@@ -7,7 +7,6 @@ from typing import Any
 import peewee as pw
 import pytest
 
-from alpenhorn import db
 from alpenhorn.db import ArchiveFileCopy, ArchiveFileCopyRequest, HasFile, WantsFile, database_proxy
 from alpenhorn.db.queries.clean import CleanScope
 from alpenhorn.db.queries.filters import FileFilter, select_files
@@ -112,11 +111,10 @@ def _statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_bulk_work_is_a_handful_of_statements(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """5,000 files cost as many statements as five (design P1)."""
     node, group = make.node("n"), make.group("g")
-    acq = db.ArchiveAcq.create(name="a")
-    with database_proxy.atomic():
-        for number in range(5000):
-            file = db.ArchiveFile.create(acq=acq, name=str(number), size_b=1, md5sum="0" * 32)
-            ArchiveFileCopy.create(file=file, node=node, has_file="Y")
+    files = make.files("a", map(str, range(5000)), size_b=1)
+    ArchiveFileCopy.insert_many(
+        [{"file": file, "node": node, "has_file": "Y"} for file in files]
+    ).execute()
     if isinstance(database_proxy.obj, pw.PostgresqlDatabase):
         # A server in use does so by itself; tables without statistics are taken for tiny ones.
         database_proxy.execute_sql("ANALYZE")
