@@ -299,6 +299,7 @@ index_copy.copy(sys.argv[1], sys.argv[2], False, lambda rows: report)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 4, 9, 14])
 def test_a_copy_that_was_killed_is_recognised(
     rows: None, run: Any, database_url: str, other: str, after: int

@@ -45,6 +45,7 @@ def test_the_layout_is_that_of_other_tables(printed: list[str], count: int) -> N
     assert "\n".join(printed) == render.table(COLUMNS, made)
 
 
+@pytest.mark.slow
 def test_a_large_table_needs_little_memory(monkeypatch: Any) -> None:
     """20,000 rows of 200 characters are 4 MB; more than the spool is never held."""
     length = 0
@@ -74,6 +75,7 @@ def test_paths_are_printed_before_the_last_one_is_known(printed: list[str]) -> N
     assert printed[-1].endswith("\nlast")
 
 
+@pytest.mark.slow
 def test_rows_are_fetched_one_by_one(index: Any) -> None:
     acq = ArchiveAcq.create(name="a")
     chunk = [{"acq": acq, "name": f"{number:0200d}"} for number in range(20_000)]

@@ -153,6 +153,7 @@ def import_alone(module: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", NAMES)
 def test_each_module_can_be_imported_first_and_alone(module: str) -> None:
     """In a fresh interpreter, with all of its public names (X-12)."""

@@ -113,6 +113,7 @@ class TestChecks:
         daemon.tick()
         assert not daemon.lines("Checking")
 
+    @pytest.mark.slow
     def test_what_cannot_be_read_is_tried_after_growing_pauses(
         self, daemon: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -194,6 +195,7 @@ class TestDeletions:
         daemon.settle()
         assert daemon.make.states(row) == {"acq/file": "NN"}
 
+    @pytest.mark.slow
     def test_reminders_grow_rare(self, daemon: Any, clock: Any) -> None:
         row = daemon.node()
         daemon.write("acq/file")
@@ -235,6 +237,7 @@ class TestDeletions:
         assert path.exists()
         assert daemon.make.states(row) == {"acq/file": "YY"}
 
+    @pytest.mark.slow
     def test_ten_thousand_blocked_deletions_cost_no_more_than_a_few(
         self, daemon: Any, cost: Callable[[], int]
     ) -> None:
@@ -326,6 +329,7 @@ class TestPulls:
             "3 (source node not active), 1 (source needs check)."
         ]
 
+    @pytest.mark.slow
     def test_ten_thousand_blocked_requests_cost_no_more_than_a_few(
         self, daemon: Any, cost: Callable[[], int]
     ) -> None:

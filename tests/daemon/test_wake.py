@@ -124,6 +124,7 @@ def test_wakes_from_many_threads_are_never_lost() -> None:
         assert time.monotonic() - started < 9
 
 
+@pytest.mark.slow
 def test_a_signal_may_come_at_any_moment() -> None:
     """The handler runs in the thread that sleeps, also while that holds the lock: no deadlock."""
     code = """

@@ -145,6 +145,7 @@ def compose_program() -> list[str]:
     return []
 
 
+@pytest.mark.slow
 def test_docker_compose_takes_the_file(compose: dict[str, Any]) -> None:
     """By its own rules, which need the program but no engine."""
     program = compose_program()

@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -49,6 +51,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert lines[-1] == "make test"
 
 
+@pytest.mark.slow
 def test_five_minutes_by_hand(tmp_path: Path) -> None:
     """Somebody who copies the lines into a terminal sees what the README shows."""
     shown = steps("Five minutes, by hand")

@@ -16,6 +16,7 @@ def test_no_order_of_events_breaks_the_protocol() -> None:
     assert result.states > 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("left_out", "wishes", "kills", "active", "broken"),
     [

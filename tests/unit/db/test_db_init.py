@@ -113,6 +113,7 @@ def test_two_db_init_at_once_make_one_index(empty_database, process):
     assert schema.initialise() is InitOutcome.ALREADY_THERE
 
 
+@pytest.mark.slow
 def test_a_db_init_waits_for_another_that_is_half_way(empty_database, process):
     """MariaDB shows others each table at once; they are not to take it for a broken index."""
     quicker = process(

@@ -78,6 +78,7 @@ def test_invariant_02_three_deleters_of_released_copies_leave_what_is_wanted(
     assert state(wanted) == state(released[0]) == "YY"
 
 
+@pytest.mark.slow
 def test_invariant_02_racing_daemons_of_other_processes_leave_two_archive_copies(
     make, archives, process
 ):

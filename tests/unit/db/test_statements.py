@@ -18,6 +18,8 @@ from alpenhorn.db.queries import (
     transfers,
 )
 
+pytestmark = pytest.mark.slow  # each makes two sites with all kinds of rows
+
 FEW, MANY = 3, 20
 
 CLEARED = (

@@ -100,6 +100,7 @@ def test_a_command_that_hangs_is_ended(impatient: Theatre) -> None:
         impatient.play(OnHost("alpenhost1", "exec tail -f /dev/null"))
 
 
+@pytest.mark.slow
 def test_a_daemon_is_a_process_whose_log_lines_are_shown(theatre: Theatre) -> None:
     theatre.play(DB_INIT)
     theatre.play(
@@ -119,6 +120,7 @@ def test_a_line_that_does_not_come_is_told(impatient: Theatre) -> None:
     assert caught.value.expected == 'the daemon on alpenhost1 to log "Alpenhorn start."'
 
 
+@pytest.mark.slow
 def test_a_node_that_does_not_become_as_it_should_is_told(theatre: Theatre) -> None:
     theatre.play(DB_INIT)
     theatre.player._patience = 0.3
@@ -127,6 +129,7 @@ def test_a_node_that_does_not_become_as_it_should_is_told(theatre: Theatre) -> N
     assert caught.value.expected == "a storage node demo_storage1"
 
 
+@pytest.mark.slow
 def test_what_was_checked_is_told(theatre: Theatre) -> None:
     theatre.play(DB_INIT)
     create = "alpenhorn node create demo_storage1 --create-group --root={data1} --host=alpenhost1"
@@ -148,6 +151,7 @@ def test_a_daemon_that_ends_is_noticed_at_once(theatre: Theatre) -> None:
     assert caught.value.expected == "a running daemon on alpenhost1"
 
 
+@pytest.mark.slow
 def test_no_daemon_is_left_behind(theatre: Theatre) -> None:
     theatre.play(DB_INIT)
     theatre.play(StartDaemon("alpenhost1"), expect=(Logs("alpenhost1", ("Alpenhorn start.",)),))
@@ -156,6 +160,7 @@ def test_no_daemon_is_left_behind(theatre: Theatre) -> None:
     assert process.returncode is not None
 
 
+@pytest.mark.slow
 def test_a_daemon_that_does_not_listen_is_killed(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,6 +166,7 @@ class TestCallback:
 
 
 class TestDemoInit:
+    @pytest.mark.slow
     def test_the_users_command_works_twice_and_says_so(self, config_file: Path, index: Any) -> None:
         environment = os.environ | {"PYTHONPATH": str(EXAMPLES)}
         command = [sys.executable, "-c", "import pattern_importer; pattern_importer.demo_init()"]

@@ -399,6 +399,7 @@ def test_a_large_batch_tells_one_line_and_the_files_at_debug(
     assert set(site.make.states(io.node).values()) == {"NN"}
 
 
+@pytest.mark.slow
 def test_a_large_portion_costs_a_fixed_number_of_statements(
     site: Any, io: Any, arcs: Any, statements: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

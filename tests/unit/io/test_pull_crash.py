@@ -17,6 +17,8 @@ from alpenhorn.db.queries import checks, pending, transfers
 from alpenhorn.io.default.jobs import landing, pull, report, tidy
 from alpenhorn.io.default.tree import Tree
 
+pytestmark = pytest.mark.slow  # hundreds of passes
+
 FILES = ["2025/02/21/meta.txt", "2025/02/21/23/1324.dat", "other/x"]
 DATA = {path: f"the bytes of {path}".encode() for path in FILES}
 

@@ -366,6 +366,7 @@ def test_a_walk_of_nothing_is_empty(tree: Tree) -> None:
     assert list(tree.walk(".")) == []
 
 
+@pytest.mark.slow
 def test_a_walk_reaches_any_depth(tree: Tree, root: Path) -> None:
     deep = "/".join(["d"] * 1200) + "/file"
     fd = os.open(root, os.O_RDONLY)

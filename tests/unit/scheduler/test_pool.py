@@ -101,6 +101,7 @@ def test_an_exception_in_a_task_ends_neither_its_worker_nor_the_daemon(queue, po
     assert "Respawning" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_lost_database_does_not_end_the_worker_and_the_task_is_repeated(queue, pools):
     attempts = []
     done = threading.Event()
@@ -117,6 +118,7 @@ def test_a_lost_database_does_not_end_the_worker_and_the_task_is_repeated(queue,
     assert attempts[0] is attempts[1]
 
 
+@pytest.mark.slow
 def test_a_worker_rests_longer_and_longer_while_the_database_is_away(queue, pools, monkeypatch):
     """Otherwise the whole queue would fail at once, again and again; a success ends it."""
     failed_in_a_row = []

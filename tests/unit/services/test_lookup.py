@@ -50,6 +50,7 @@ def test_names_that_are_shared_between_acquisitions(make: Any) -> None:
     assert lookup.resolve_files(asked) == {path: ids[path] for path in asked}
 
 
+@pytest.mark.slow
 def test_a_long_list_takes_seconds(index: Any) -> None:
     """20,000 paths in 200 acquisitions: well below a millisecond each."""
     with database_proxy.atomic():

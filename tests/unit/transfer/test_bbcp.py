@@ -21,7 +21,10 @@ from alpenhorn.transfer.rsync import RsyncMover
 from alpenhorn.transfer.verify import verify_staged
 from sshd import Sshd
 
-pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+pytestmark = [
+    pytest.mark.slow,  # each logs in several times
+    pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed"),
+]
 
 DATA = b"A large file, for those who like to wait." * 1000
 

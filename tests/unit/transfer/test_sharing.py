@@ -23,6 +23,8 @@ from alpenhorn.transfer.failures import TransferFailed
 from alpenhorn.transfer.options import read_options
 from sshd import Sshd, make_key
 
+pytestmark = pytest.mark.slow  # each logs in several times
+
 
 def source(sshd: Sshd, **config: object) -> Endpoint:
     return Endpoint(False, sshd.address, "/", read_options({**sshd.options, **config}))

@@ -80,6 +80,7 @@ def test_a_root_that_cannot_be_written(
     assert findings["writing"].text.startswith(f"cannot make a file in {root}: ")
 
 
+@pytest.mark.slow
 def test_a_root_that_hangs_is_reported(
     make: Any, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,6 +220,7 @@ def test_a_rate_that_cannot_be_told_from_the_log_in(took: float, moving: float, 
     assert routes._rate_text(took, moving) == text
 
 
+@pytest.mark.slow
 def test_a_line_that_is_slow(
     far: db.StorageNode, remote_shell: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
