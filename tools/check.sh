@@ -8,8 +8,20 @@ cd "$(dirname "$0")/.."
 
 bin=$1
 output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+memory=
+trap 'rm -rf "$output" ${memory:+"$memory"}' EXIT
 failed=()
+
+# Images of containers often set it: each test, and each program at each start, is compiled anew.
+unset PYTHONDONTWRITEBYTECODE
+
+# The tests' files lie in memory where there is room: they then wait for no disk. `make test` uses
+# a real disk.
+free_kb=$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)
+if [ "${free_kb:-0}" -gt 2000000 ] && [ -w /dev/shm ]; then
+    memory=$(mktemp -d -p /dev/shm)
+    export PYTEST_DEBUG_TEMPROOT=$memory
+fi
 
 step() {
     local name=$1 begin=$SECONDS

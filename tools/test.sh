@@ -13,6 +13,9 @@ trap 'rm -f "$output"' EXIT
 closing=()
 failed=0
 
+# Images of containers often set it: each test, and each program at each start, is compiled anew.
+unset PYTHONDONTWRITEBYTECODE
+
 run() {
     local title=$1 code
     shift
