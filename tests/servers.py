@@ -308,18 +308,26 @@ class PostgreSQL(Server):
         admin.execute_sql(f"CREATE DATABASE {database}")
 
     def structure(self, connection: Any) -> list[Any]:
-        """See `Server`."""
+        """See `Server`. The views of information_schema are slow here."""
         columns = (
-            "SELECT table_name, column_name, data_type, is_nullable"
-            " FROM information_schema.columns WHERE table_schema = 'public'"
+            "SELECT relname, attname, atttypid, attnotnull FROM pg_attribute"
+            " JOIN pg_class ON pg_class.oid = attrelid WHERE relkind = 'r' AND attnum > 0"
+            " AND relnamespace = 'public'::regnamespace AND NOT attisdropped"
         )
         indexes = "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'"
         return [sorted(connection.execute_sql(sql).fetchall()) for sql in (columns, indexes)]
 
     def empty_tables(self, connection: Any) -> None:
-        """See `Server`."""
-        tables = ", ".join(connection.get_tables())
-        connection.execute_sql(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        """See `Server`. To truncate is slow: new files for each table and index."""
+        used = connection.execute_sql(
+            "SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL"
+        ).fetchall()
+        statements = [
+            "SET session_replication_role = replica",  # checks no foreign keys
+            *(f"DELETE FROM {table}" for table in connection.get_tables()),
+            *(f"ALTER SEQUENCE {sequence} RESTART" for (sequence,) in used),
+        ]
+        connection.execute_sql("; ".join(statements))
 
 
 class TestDatabase:
