@@ -161,6 +161,7 @@ def test_each_module_can_be_imported_first_and_alone(module: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", NAMES)
 def test_importing_changes_nothing_in_the_process(module: str) -> None:
     """No hooks, log handlers, signal handlers, threads; no output (X-11)."""
