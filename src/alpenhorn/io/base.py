@@ -16,7 +16,8 @@ a `Task` on the instance's own FIFO.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -52,6 +53,21 @@ class Reading:
     """Bytes that it takes on the medium, None if meaningless."""
     unchanged: bool
     """Was it the same file, with the same contents, before and after (W-9)?"""
+
+
+class Medium:
+    """A node's medium, as a job found it when it began.
+
+    Args:
+        check_init: tells whether the medium is there and is the node's.
+    """
+
+    def __init__(self, check_init: Callable[[], bool]) -> None:
+        self._check_init = check_init
+
+    def is_there(self) -> bool:
+        """Tell whether it is still the same one; if not, what was found proves nothing."""
+        return self._check_init()
 
 
 Examined = Reading | OSError | InvalidName | None
@@ -190,6 +206,16 @@ class BaseNodeIO:
     def check_init(self) -> bool:
         """Tell whether the medium is there and is this node's."""
         return False
+
+    @contextmanager
+    def medium(self) -> Iterator[Medium | None]:
+        """Hold on to the medium for the time of a job.
+
+        Yields:
+            The medium, to be asked just before anything is concluded from what was found on it;
+            None if the node's medium is not there.
+        """
+        yield Medium(self.check_init) if self.check_init() else None
 
     def init(self) -> bool:
         """Make `check_init` true; returns success."""

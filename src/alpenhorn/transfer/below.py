@@ -24,12 +24,28 @@ class LinkedDirectory(NotADirectoryError):
         super().__init__(errno.ENOTDIR, "a directory on the way is a link", name)
 
 
+Root = str | Path | int
+"""An existing directory: its path, or a descriptor, which may be of ``O_PATH`` (open(2))."""
+
+
+def open_root(root: Root) -> int:
+    """Open a directory for reading; the caller closes the descriptor.
+
+    Raises:
+        OSError: there is none, or it cannot be opened.
+    """
+    if isinstance(root, int):
+        return os.open(".", _DIRECTORY, dir_fd=root)
+    return os.open(root, _DIRECTORY)
+
+
 @contextmanager
-def parent_of(root: str | Path, path: str, create: bool = False) -> Iterator[tuple[int, str]]:
+def parent_of(root: Root, path: str, create: bool = False) -> Iterator[tuple[int, str]]:
     """Open the directory that holds `path`.
 
     Args:
-        root: an existing directory.
+        root: an existing directory. A descriptor of it leads to the same place even if something
+            else is mounted or moved to its path meanwhile.
         path: relative to `root`, without ``.`` and ``..`` components.
         create: make missing directories on the way.
 
@@ -41,7 +57,7 @@ def parent_of(root: str | Path, path: str, create: bool = False) -> Iterator[tup
         OSError: it does not exist, or a component is no directory.
     """
     *parents, name = path.split("/")
-    fd = os.open(root, _DIRECTORY)
+    fd = open_root(root)
     try:
         for part in parents:
             if create:
@@ -68,7 +84,7 @@ def _deeper(fd: int, part: str) -> int:
 
 
 @contextmanager
-def opened(root: str | Path, path: str, flags: int = os.O_RDONLY) -> Iterator[int]:
+def opened(root: Root, path: str, flags: int = os.O_RDONLY) -> Iterator[int]:
     """Open `path` below `root`; arguments and errors as for `parent_of`.
 
     A link is not followed (``ELOOP``), and opening a FIFO does not wait for a writer.

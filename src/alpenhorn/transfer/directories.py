@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 
-from alpenhorn.transfer.below import parent_of
+from alpenhorn.transfer.below import Root, parent_of
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -20,10 +19,10 @@ class Directories:
     """The directory of the file that was asked for last; a context manager.
 
     Args:
-        root: an existing directory.
+        root: an existing directory; what a descriptor of it leads to, cannot be exchanged.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: Root) -> None:
         self._root = root
         self._directory: str | None = None
         self._fd = -1

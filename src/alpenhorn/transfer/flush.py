@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from alpenhorn.transfer.below import Root, open_root
 from alpenhorn.transfer.directories import Directories
 
 MANY = 8
@@ -30,7 +31,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _WAIT_WRITE_WAIT = 1 | 2 | 4  # sync_file_range(2)
 
 
-def flush_batch(staging: Path, paths: Sequence[str], reread: bool = False) -> None:
+def flush_batch(staging: Root, paths: Sequence[str], reread: bool = False) -> None:
     """Flush files to the medium.
 
     Many files are flushed together by syncfs(2), which costs one journal commit. Then each is
@@ -73,17 +74,17 @@ def _fetch_anew(fd: int) -> None:
     os.posix_fadvise(fd, 0, FETCH_BYTES, os.POSIX_FADV_WILLNEED)
 
 
-def flush_directories(directories: Iterable[Path]) -> None:
+def flush_directories(directories: Iterable[Root]) -> None:
     """Flush directory entries, i.e. what was renamed into or out of these directories.
 
     Args:
-        directories: existing directories; each is flushed once.
+        directories: existing directories, or descriptors of them; each is flushed once.
 
     Raises:
         OSError: a directory cannot be opened or flushed.
     """
     for directory in set(directories):
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = open_root(directory)
         try:
             _fsync_directory(fd)
         finally:
@@ -99,15 +100,15 @@ def _fsync_directory(fd: int) -> None:
             raise
 
 
-def _flush_file_system(directory: Path) -> bool:
+def _flush_file_system(directory: Root) -> bool:
     """Flush the file system of `directory` as a whole; returns whether that is as good as fsync."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = open_root(directory)
     try:
         if not hasattr(_libc, "syncfs") or _type_of(os.fstat(fd).st_dev) not in WHOLE:
             return False
         if _libc.syncfs(fd) != 0:
             code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), os.fspath(directory))
+            raise OSError(code, os.strerror(code), str(directory))
         return True
     finally:
         os.close(fd)

@@ -192,16 +192,29 @@ def test_nothing_bad_is_concluded_if_the_medium_goes_away_during_the_check(
     assert site.state(io, FILE) == "MY"
 
 
-def test_what_was_good_before_the_medium_went_away_is_kept(
-    site: Any, io: Any, monkeypatch: pytest.MonkeyPatch
+def test_nothing_is_recorded_of_a_batch_if_the_medium_went_away_meanwhile(
+    site: Any, io: Any, lines: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Good news neither: the node rests on something else now, that nobody has looked at."""
     copies = [site.put(io, f"acq/{n}", GOOD, has="M") for n in range(17)]
     Path(io.node.root, "acq/3").unlink()
     answers = iter([True, False])
     monkeypatch.setattr(io, "check_init", lambda: next(answers))
     run_check(site, io, *copies)
-    assert site.state(io, "acq/3") == "MY"
-    assert sum(state == "YY" for state in site.make.states(io.node).values()) == 16
+    assert set(site.make.states(io.node).values()) == {"MY"}
+    assert "Not recording checks on demo_storage1: its medium was taken away." in lines("WARNING")
+
+
+def test_what_was_recorded_before_the_medium_went_away_stands(
+    site: Any, io: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "RECORD_FILES", 5)
+    copies = [site.put(io, f"acq/{n}", GOOD, has="M") for n in range(17)]
+    answers = iter([True, True, True, False])
+    monkeypatch.setattr(io, "check_init", lambda: next(answers))
+    run_check(site, io, *copies)
+    states = site.make.states(io.node)
+    assert [states[f"acq/{n}"] for n in range(17)] == ["YY"] * 10 + ["MY"] * 7
 
 
 def during_reading(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:

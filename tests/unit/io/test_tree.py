@@ -251,8 +251,11 @@ def test_all_directories_up_to_the_root_are_flushed(
     """Otherwise a power cut loses the file with the directory that was made for it."""
     flushed: list[Path] = []
     monkeypatch.setattr(
-        "alpenhorn.io.default.tree.flush_directories", lambda paths: flushed.extend(paths)
+        "alpenhorn.io.default.tree.flush_directories",
+        lambda fds: flushed.extend(Path(f"/proc/self/fd/{fd}").readlink() for fd in fds),
     )
+    (root / "a/b").mkdir(parents=True)
+    (root / "a/c").mkdir()
     tree.flush_parents(["a/b/file", "a/c/file"])
     assert sorted(flushed) == [root, root / "a", root / "a/b", root / "a/c"]
 

@@ -6,7 +6,6 @@ The tests mount a small tmpfs below their own directory; without the rights they
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,45 +16,17 @@ from alpenhorn import db
 from alpenhorn.db import operations
 from alpenhorn.db.queries import pending
 from alpenhorn.io.default.jobs import check
+from alpenhorn.io.default.jobs.search import have_checked
 from alpenhorn.io.default.tree import Tree
+from media import Medium
 
 COUNT = 20
 
 
-class Medium:
-    """A file system of its own at a node's root."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        root.mkdir()
-        self.mount()
-
-    def mount(self, size: str = "1m") -> None:
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "alpenhorn", str(self.root)]
-        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-            pytest.skip("mounting a tmpfs needs root and mount(8)")
-
-    def remount(self, options: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{options}", str(self.root)], check=True)
-
-    def unmount(self) -> None:
-        subprocess.run(["umount", "--lazy", str(self.root)], check=True)
-
-    def exchange(self, name: str) -> None:
-        """Another medium, that calls itself the node's, takes its place."""
-        self.unmount()
-        self.mount()
-        (self.root / "ALPENHORN_NODE").write_text(f"{name}\n")
-
-
 @pytest.fixture
 def medium(tmp_path: Path) -> Iterator[Medium]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a tmpfs needs root and mount(8)")
-    made = Medium(tmp_path / "node")
-    yield made
-    while os.path.ismount(made.root):
-        made.unmount()
+    with Medium(tmp_path / "node") as made:
+        yield made
 
 
 def after(count: int, what: Callable[[], None], function: Callable[..., Any]) -> Any:
@@ -88,9 +59,95 @@ def test_a_root_that_vanishes_during_verification_makes_nothing_missing(
     monkeypatch.setattr(check, "_examine", after(7, lambda: VANISHING[how](medium), check._examine))
     io.check_many(copies)
     site.run()
-    states = set(site.make.states(io.node).values())
-    assert states <= {"YY", "MY"}, "neither missing nor corrupt"
-    assert "MY" in states or len(states) == 1
+    assert set(site.make.states(io.node).values()) == {"MY"}, "nothing at all is concluded"
+
+
+def test_good_files_on_another_medium_prove_nothing_about_ours(
+    site: Any, medium: Medium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that takes its place holds the same files; ours may be broken."""
+    io = site.node("node")
+    copies = [site.put(io, f"acq/{n}", has="M") for n in range(COUNT)]
+    files = {f"acq/{n}": b"data" for n in range(COUNT)}
+    exchange = after(1, lambda: medium.exchange("node", **files), check._examine)
+    monkeypatch.setattr(check, "_examine", exchange)
+    io.check_many(copies)
+    site.run()
+    assert set(site.make.states(io.node).values()) == {"MY"}
+    io.check_many(copies)
+    site.run()
+    assert set(site.make.states(io.node).values()) == {"YY"}, "the next check reads these"
+
+
+def test_a_medium_that_is_covered_for_a_moment_is_read_all_the_same(
+    site: Any, medium: Medium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Away and back between two looks at the root: nobody notices, so nobody may be fooled."""
+    io = site.node("node")
+    copies = [site.put(io, f"acq/{n}/file", has="M") for n in range(COUNT)]
+    examine = after(7, medium.mount, after(12, medium.unmount, check._examine))
+    monkeypatch.setattr(check, "_examine", examine)
+    io.check_many(copies)
+    site.run()
+    assert set(site.make.states(io.node).values()) == {"YY"}
+
+
+def test_a_deletion_removes_nothing_from_a_medium_that_takes_the_place(
+    site: Any, medium: Medium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is exchanged after the daemon has looked, and before it unlinks."""
+    io = site.node("node")
+    archives = [site.node(f"a{n}", storage_type="A", host=f"h{n}") for n in (1, 2)]
+    copy = site.put(io, "acq/0", wants="N")
+    site.protect("acq/0", *archives)
+    unlink = Tree.unlink
+
+    def too_late(self: Tree, path: str) -> bool:
+        medium.exchange("node", **{path: b"of somebody else"})
+        return unlink(self, path)
+
+    monkeypatch.setattr(Tree, "unlink", too_late)
+    io.delete_many([copy])
+    site.run()
+    assert site.read(io, "acq/0") == b"of somebody else"
+
+
+@pytest.mark.parametrize("count", [1, COUNT])
+@pytest.mark.parametrize("how", VANISHING)
+def test_a_root_that_vanishes_during_a_transfer_makes_nothing_present(
+    site: Any, medium: Medium, monkeypatch: pytest.MonkeyPatch, how: str, count: int
+) -> None:
+    """It vanishes when all is in place, just before it would be recorded."""
+    io, source = site.node("node", storage_type="A"), site.node("src")
+    group = site.group(io)
+    for n in range(count):
+        site.put(source, f"acq/{n}")
+        site.make.request(f"acq/{n}", source.node, "node")
+    flush = after(1, lambda: VANISHING[how](medium), Tree.flush_parents)
+    monkeypatch.setattr(Tree, "flush_parents", flush)
+    group.pull_many(transfers.ready(group.group, 100), did_search=True)
+    site.run()
+    assert site.make.states(io.node) == {}
+    assert {row.failure for row in attempts()} == {"destination"}
+    assert set(site.make.states(source.node).values()) == {"YY"}, "the source is not to blame"
+    assert len(transfers.ready(group.group, 100)) == count
+
+
+def test_files_on_another_medium_are_not_found_by_a_search(
+    site: Any, medium: Medium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    io, source = site.node("node"), site.node("src")
+    site.put(source, "acq/0")
+    site.make.request("acq/0", source.node, "node")
+    exists = type(io).exists
+
+    def elsewhere(path: Any) -> bool:
+        medium.exchange("node", **{str(path): b"data"})
+        return exists(io, path)
+
+    monkeypatch.setattr(io, "exists", elsewhere)
+    assert have_checked(io, transfers.ready(site.group(io).group, 100)) == set()
+    assert site.make.states(io.node) == {}
 
 
 @pytest.mark.parametrize("how", VANISHING)

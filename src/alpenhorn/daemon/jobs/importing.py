@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Protocol
 
@@ -59,6 +59,19 @@ class _Detected:
     @property
     def name(self) -> tuple[str, str]:
         return self.detection.acq_name, self.detection.file_name
+
+
+@dataclass
+class _Found:
+    """What came of looking at some files; it counts only if the medium has stayed the same."""
+
+    ended: list[tuple[Candidate, str]] = field(default_factory=list)
+    """Files that are not to be imported, and why: results of their requests."""
+    read: list[tuple[_Detected, imports.Found]] = field(default_factory=list)
+    left: list[Candidate] = field(default_factory=list)
+    """To be tried again later."""
+    not_ready: list[Candidate] = field(default_factory=list)
+    """The medium must stage them first."""
 
 
 def import_batch_size() -> int:
@@ -157,36 +170,54 @@ def import_job(
     """Import files; the body of the task. Sets ``state["ran"]`` if none is left to do."""
     left: list[Candidate] = []
     while candidates:
-        staged = [c for c in candidates if _may_import(node, c)]
-        ready: list[Candidate] = []
-        candidates = []
-        for one in staged:
-            (ready if node.io.ready_path(PurePath(one.path)) else candidates).append(one)
-        left += _import_ready(node, queue, ready, register)
+        found = _Found()
+        # Let go of again before a pause, so that the medium can be unmounted.
+        with node.io.medium() as medium:
+            if medium is None:
+                log.warning(f"Not importing on {node.name}: its medium is not there.")
+                return
+            _look(node, candidates, register, found)
+            if not medium.is_there():  # what was seen may have been seen elsewhere
+                log.warning(f"Importing nothing on {node.name}: its medium was taken away.")
+                return
+            left += found.left + _conclude(node, queue, found, register)
+        candidates = found.not_ready
         if candidates:
             log.info(f"{len(candidates)} files on {node.name} not ready for I/O, waiting.")
             yield NOT_READY_S
     state["ran"] = not left
 
 
-def _import_ready(
-    node: UpdateableNode, queue: FairMultiFIFOQueue, ready: list[Candidate], register: bool
-) -> list[Candidate]:
-    """Import readable files; returns those that must be tried again later."""
-    left: list[Candidate] = []
+def _look(
+    node: UpdateableNode, candidates: Sequence[Candidate], register: bool, found: _Found
+) -> None:
+    """Find out about files what can be, and note it; nothing is recorded here."""
+    vetted = [candidate for candidate in candidates if _may_import(node, candidate, found)]
+    ready: list[Candidate] = []
+    for one in vetted:
+        (ready if node.io.ready_path(PurePath(one.path)) else found.not_ready).append(one)
     detected: list[_Detected] = []
     for candidate in _not_locked(node, ready):
         try:
-            found = _detect(node, candidate)
+            detection = _detect(node, candidate, found)
         except DetectFailed:
-            left.append(candidate)
+            found.left.append(candidate)
             continue
-        if found is not None:
-            detected.append(found)
-    read = _read_all(node, _new_to_index(node, detected, register), left)
-    if not _flush(node, [item.candidate.path for item, _ in read]):
-        return left + [item.candidate for item, _ in read]
-    return left + _record(node, queue, read, register)
+        if detection is not None:
+            detected.append(detection)
+    _read_all(node, _new_to_index(node, detected, register, found), found)
+    if not _flush(node, [item.candidate.path for item, _ in found.read]):
+        found.left += [item.candidate for item, _ in found.read]
+        found.read.clear()
+
+
+def _conclude(
+    node: UpdateableNode, queue: FairMultiFIFOQueue, found: _Found, register: bool
+) -> list[Candidate]:
+    """Record what was found; returns the files that must be tried again later."""
+    for candidate, result in found.ended:
+        complete(candidate.request, result, node)
+    return _record(node, queue, found.read, register)
 
 
 def _not_locked(node: UpdateableNode, candidates: list[Candidate]) -> list[Candidate]:
@@ -206,24 +237,24 @@ def _flush(node: UpdateableNode, paths: list[str]) -> bool:
     return True
 
 
-def _may_import(node: UpdateableNode, candidate: Candidate) -> bool:
-    """Vet one path; completes the request of one that can never be imported."""
+def _may_import(node: UpdateableNode, candidate: Candidate, found: _Found) -> bool:
+    """Vet one path; ends the request of one that can never be imported."""
     path = PurePath(candidate.path)
     if str(path) in (".", "ALPENHORN_NODE"):
-        complete(candidate.request, "ignored", node)
+        found.ended.append((candidate, "ignored"))
         return False
     if not candidate.seen and not node.io.exists(path):
         log.info(f'Not importing "{path}": not a file.')
-        complete(candidate.request, "non-file", node)
+        found.ended.append((candidate, "non-file"))
         return False
     if path.name.startswith("."):
         log.info(f'Not importing "{path}": leading dot.')
-        complete(candidate.request, "bad name", node)
+        found.ended.append((candidate, "bad name"))
         return False
     return True
 
 
-def _detect(node: UpdateableNode, candidate: Candidate) -> _Detected | None:
+def _detect(node: UpdateableNode, candidate: Candidate, found: _Found) -> _Detected | None:
     """Ask the extensions about one file.
 
     Raises:
@@ -233,55 +264,51 @@ def _detect(node: UpdateableNode, candidate: Candidate) -> _Detected | None:
     try:
         detection = detect(path, node)
     except BadAcq:
-        complete(candidate.request, "bad acq", node)
+        found.ended.append((candidate, "bad acq"))
         return None
     if detection is None:
         log.info(f"Not importing non-acquisition path: {path}")
-        complete(candidate.request, "no detection", node)
+        found.ended.append((candidate, "no detection"))
         return None
     return _Detected(candidate, detection)
 
 
 def _new_to_index(
-    node: UpdateableNode, detected: list[_Detected], register: bool
+    node: UpdateableNode, detected: list[_Detected], register: bool, found: _Found
 ) -> list[_Detected]:
     """Leave out what need not be read: files that are tracked here, or may not be registered."""
     names = [item.name for item in detected]
     tracked = imports.tracked(node.db, names)
     known = set(names) if register else imports.registered(names)
     for item in detected:
-        path, request = item.candidate.path, item.candidate.request
+        path = item.candidate.path
         if item.name in tracked:
             log.debug(f'"{path}" is already known on {node.name}.')
-            complete(request, "duplicate", node)
+            found.ended.append((item.candidate, "duplicate"))
         elif item.name not in known:
             log.info(f'Not importing "{path}": not registered.')
-            complete(request, "unregistered", node)
+            found.ended.append((item.candidate, "unregistered"))
     return [item for item in detected if item.name not in tracked and item.name in known]
 
 
-def _read_all(
-    node: UpdateableNode, detected: list[_Detected], left: list[Candidate]
-) -> list[tuple[_Detected, imports.Found]]:
-    """Read files completely; those that cannot be imported now are added to `left`."""
+def _read_all(node: UpdateableNode, detected: list[_Detected], found: _Found) -> None:
+    """Read files completely, as far as they can be imported now."""
     wanted: list[_Detected] = []
     for item in detected:
         if _on_its_way_in(node, item.candidate.path):
-            left.append(item.candidate)
+            found.left.append(item.candidate)
         else:
             wanted.append(item)
-    read = []
     readings = node.io.examine_many([item.candidate.path for item in wanted])
     for item, reading in zip(wanted, readings, strict=True):
-        found = _found(node, item, reading)
-        if found is None:
-            left.append(item.candidate)
+        evidence = _evidence(node, item, reading)
+        if evidence is None:
+            found.left.append(item.candidate)
         else:
-            read.append((item, found))
-    return read
+            found.read.append((item, evidence))
 
 
-def _found(node: UpdateableNode, item: _Detected, reading: Examined) -> imports.Found | None:
+def _evidence(node: UpdateableNode, item: _Detected, reading: Examined) -> imports.Found | None:
     """Make evidence of what was read; None, with a line, if it is none."""
     path, request = item.candidate.path, item.candidate.request
     if reading is None:

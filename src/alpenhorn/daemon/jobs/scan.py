@@ -99,9 +99,27 @@ def scan_job(
     request: ArchiveFileImportRequest | None,
 ) -> Iterator[float]:
     """Walk, and queue imports for what is new; the body of the task, which pauses now and then."""
+    outstanding = Outstanding(request)
+    with node.io.medium() as medium:
+        if medium is not None:
+            yield from _walk(node, queue, path, register, outstanding)
+        complete = medium is not None and medium.is_there()
+    if not complete:  # an empty mount point has no files
+        log.warning(f'Scan of "{path}" on {node.name} was cut off: its medium is not there.')
+    elif request is not None:
+        tell(request, "success", node)
+    outstanding.done(ran=complete)
+
+
+def _walk(
+    node: UpdateableNode,
+    queue: FairMultiFIFOQueue,
+    path: str,
+    register: bool,
+    outstanding: Outstanding,
+) -> Iterator[float]:
     known = Known(node.db)
     log.info(f'Scanning "{path}" on "{node.name}" for new files.')
-    outstanding = Outstanding(request)
     found: list[Candidate] = []
     many = False
     directory: PurePath | None = None
@@ -119,9 +137,6 @@ def scan_job(
             while outstanding.many:
                 yield PAUSE_S
     queue_imports(node, queue, found, register, outstanding, batched=many)
-    if request is not None:
-        tell(request, "success", node)
-    outstanding.done(ran=True)
 
 
 def _relative(node: UpdateableNode, file: PurePath) -> PurePath:

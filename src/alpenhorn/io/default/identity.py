@@ -40,23 +40,23 @@ def check(name: str, root: str | None) -> bool:
 
 
 @contextmanager
-def held(root: str | None) -> Iterator[tuple[int, int] | None]:
-    """Yield what `device` returns, and keep the root open meanwhile."""
+def held(root: str | None) -> Iterator[int | None]:
+    """Keep the root open, and yield its descriptor; None if it is no directory."""
     try:
         fd = os.open(root or "", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except (OSError, ValueError):  # ValueError: the row holds a root with a NUL
         yield None
         return
     try:
-        yield device(root)
+        yield fd
     finally:
         os.close(fd)
 
 
-def device(root: str | None) -> tuple[int, int] | None:
-    """Return device and inode of the root, None if it cannot be examined."""
+def device(root: str | int | None) -> tuple[int, int] | None:
+    """Return device and inode of a root (or of what its descriptor leads to), None if unknown."""
     try:
-        status = Path(root or "").stat()
+        status = os.stat("" if root is None else root)  # noqa: PTH116 (a descriptor is no path)
     except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO, Any, ClassVar
@@ -26,6 +26,7 @@ from alpenhorn.io.default.jobs.check import queue_checks
 from alpenhorn.io.default.jobs.delete import queue_deletions
 from alpenhorn.io.default.jobs.pull import queue_pulls
 from alpenhorn.io.default.jobs.tidy import queue_tidy
+from alpenhorn.io.default.medium import HeldMedium
 from alpenhorn.io.default.remote import DefaultNodeRemote
 from alpenhorn.io.default.tree import Tree
 from alpenhorn.io.default.updownlock import UpDownLock
@@ -77,19 +78,14 @@ class DefaultNodeIO(BaseNodeIO):
         return identity.check(self.node.name, self.node.root)
 
     @contextmanager
-    def medium(self) -> Iterator[Callable[[], bool] | None]:
-        """Hold on to the medium for the time of a job.
-
-        Yields:
-            A function that tells whether the medium is still there; what is found under another
-            one, or under none, proves nothing. None if the node's medium is not there at all.
-        """
-        # Held open, or a medium that takes its place could get the same device number.
-        with identity.held(self.node.root) as root:
-            if root is None or not self.check_init():
+    def medium(self) -> Iterator[HeldMedium | None]:
+        """Hold on to the medium for the time of a job; see `BaseNodeIO.medium`."""
+        with identity.held(self.node.root) as fd:
+            if fd is None:
                 yield None
-            else:
-                yield lambda: self.check_init() and identity.device(self.node.root) == root
+                return
+            medium = HeldMedium(fd, self.tree.root, self.tree_lock, self.check_init)
+            yield medium if medium.is_there() else None
 
     def init(self) -> bool:
         """Make ``ALPENHORN_NODE``; never over one that is there."""

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from alpenhorn.common.names import invalid_import_path
 from alpenhorn.errors import InvalidName
 from alpenhorn.io.default.updownlock import UpDownLock
-from alpenhorn.transfer.below import opened, parent_of
+from alpenhorn.transfer.below import Root, opened, parent_of
 from alpenhorn.transfer.flush import flush_directories
 
 STAGING_PREFIX = ".alpenhorn-"
@@ -31,11 +31,15 @@ class Tree:
     Args:
         root: absolute path of the node's root; may itself be reached through links.
         lock: keeps the making and the removing of directories apart.
+        held: a descriptor of the root, good as long as the tree is used. Nothing but what it leads
+            to is then looked at or changed, whatever is at the path meanwhile.
     """
 
-    def __init__(self, root: str, lock: UpDownLock) -> None:
+    def __init__(self, root: str, lock: UpDownLock, held: int | None = None) -> None:
         self.root = root
         self.lock = lock
+        self.base: Root = root if held is None else held
+        """Where names begin."""
 
     def relative(self, path: PurePath | str) -> str:
         """Vet a path, relative or absolute below the root, and return it relative to the root.
@@ -61,7 +65,7 @@ class Tree:
             OSError: it cannot be told whether there is one.
         """
         try:
-            with parent_of(self.root, self.relative(path)) as (directory, name):
+            with parent_of(self.base, self.relative(path)) as (directory, name):
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
@@ -75,7 +79,7 @@ class Tree:
         Raises:
             OSError: it is not there, not regular, or cannot be read.
         """
-        with opened(self.root, self.relative(path)) as fd:
+        with opened(self.base, self.relative(path)) as fd:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", str(path))
             return os.dup(fd)
@@ -90,7 +94,7 @@ class Tree:
         path = self.relative(path)
         directory = Path(self.root, path).parent
         missing = not directory.is_dir()
-        with self.lock.up, parent_of(self.root, path, create=True):
+        with self.lock.up, parent_of(self.base, path, create=True):
             return missing
 
     def install(self, staging: str, path: str) -> None:
@@ -107,19 +111,16 @@ class Tree:
         path = self.relative(path)
         with (
             self.lock.up,
-            parent_of(self.root, f"{staging}/{path}") as (from_fd, name),
-            parent_of(self.root, path, create=True) as (to_fd, _),
+            parent_of(self.base, f"{staging}/{path}") as (from_fd, name),
+            parent_of(self.base, path, create=True) as (to_fd, _),
         ):
             os.rename(name, name, src_dir_fd=from_fd, dst_dir_fd=to_fd)
 
     def flush_parents(self, paths: Sequence[str]) -> None:
         """Flush the directories that hold `paths`, and theirs, up to the root."""
-        directories: set[Path] = set()
-        root = Path(self.root)
-        for path in paths:
-            pure = PurePath(path)
-            directories.update(root / parent for parent in pure.parents)
-        flush_directories(directories)
+        for parent in {str(parent) for path in paths for parent in PurePath(path).parents}:
+            with parent_of(self.base, "x" if parent == "." else f"{parent}/x") as (directory, _):
+                flush_directories([directory])
 
     def unlink(self, path: str) -> bool:
         """Remove a file; returns False if it was gone already.
@@ -128,7 +129,7 @@ class Tree:
             OSError: it could not be removed.
         """
         try:
-            with parent_of(self.root, self.relative(path)) as (directory, name):
+            with parent_of(self.base, self.relative(path)) as (directory, name):
                 os.unlink(name, dir_fd=directory)
         except FileNotFoundError:
             return False
@@ -148,7 +149,7 @@ class Tree:
         with self.lock.down:
             for parent in PurePath(self.relative(path)).parents[:-1]:
                 try:
-                    with parent_of(self.root, str(parent)) as (directory, name):
+                    with parent_of(self.base, str(parent)) as (directory, name):
                         os.rmdir(name, dir_fd=directory)
                 except FileNotFoundError:
                     continue  # somebody else has removed it
@@ -192,7 +193,7 @@ class Tree:
         prefix = f"{relative}/" if relative else ""
         with (
             suppress(FileNotFoundError, NotADirectoryError),
-            parent_of(self.root, f"{prefix}x") as (fd, _),
+            parent_of(self.base, f"{prefix}x") as (fd, _),
             os.scandir(fd) as entries,
         ):
             for entry in entries:

@@ -1,8 +1,8 @@
 """Verification: read copies, compare them with the index, store what was found (daemon.md §11).
 
 A check changes `has_file` only, and only of copies that are still suspect. What cannot be read is
-not corrupt: it stays suspect. Nothing is concluded to be missing while the medium is not the
-node's (design: a vanished root).
+not corrupt: it stays suspect. Nothing at all is recorded when the medium is not the one any more
+that the job began with (design: a vanished root).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from alpenhorn.db import ArchiveFileCopy, HasFile
 from alpenhorn.db.queries import checks
 from alpenhorn.errors import InvalidName
 from alpenhorn.io.default.jobs.batching import Tally, batches, loudness
+from alpenhorn.io.default.tree import Tree
 from alpenhorn.scheduler import Task
 from alpenhorn.transfer.directories import Directories
 
@@ -58,25 +59,26 @@ def check_job(
         copies: copies on its node.
         path: where a single copy lies, if not at its own path; absolute, below the root.
     """
-    with io.medium() as is_there:
-        if is_there is None:
+    with io.medium() as medium:
+        if medium is None:
             log.warning(f"Not checking on {io.node.name}: its medium is not there.")
             return
         tally = Tally(log, "Checked", quiet=len(copies) == 1)
-        for verdicts in _in_portions(_verdicts(io, copies, tally, path)):
-            # The medium may have vanished, or another one lie in its place, while we read: then
-            # "missing" and "corrupt" prove nothing.
-            if any(v.has_file != HasFile.PRESENT for v in verdicts) and not is_there():
-                verdicts = [v for v in verdicts if v.has_file == HasFile.PRESENT]
+        for verdicts in _in_portions(_verdicts(io, medium.tree, copies, tally, path)):
+            # Asked when all has been read. What was good says no more than what was bad: the node
+            # rests on something else now, whose copies nobody has looked at.
+            if not medium.is_there():
+                log.warning(f"Not recording checks on {io.node.name}: its medium was taken away.")
+                return
             checks.record(io.node, verdicts)
         tally.say()
 
 
 def _verdicts(
-    io: DefaultNodeIO, copies: Sequence[ArchiveFileCopy], tally: Tally, path: Any
+    io: DefaultNodeIO, tree: Tree, copies: Sequence[ArchiveFileCopy], tally: Tally, path: Any
 ) -> Iterator[checks.Verdict]:
     level = loudness(copies)
-    with Directories(io.tree.root) as directories:
+    with Directories(tree.base) as directories:
         for copy in copies:
             events.emit(events.CheckBegun(io.node.name))
             verdict = _examine(io, directories, copy, path or copy.file.path, level)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from alpenhorn.db.queries import deletion, protection
 from alpenhorn.errors import InvalidName
 from alpenhorn.io.base import DELETE_BATCH
 from alpenhorn.io.default.jobs.batching import FEW, Tally, loudness
+from alpenhorn.io.default.medium import HeldMedium
+from alpenhorn.io.default.tree import Tree
 from alpenhorn.scheduler import Task
 
 if TYPE_CHECKING:
@@ -45,27 +47,27 @@ def queue_deletions(io: DefaultNodeIO, queue: Any, copies: Sequence[ArchiveFileC
 
 def delete_job(task: Task, io: DefaultNodeIO, copy_ids: Sequence[int]) -> None:
     """Delete those of the copies that may go; the body of the task."""
-    with io.medium() as is_there:
-        if is_there is None:
+    with io.medium() as medium:
+        if medium is None:
             log.warning(f"Not deleting on {io.node.name}: its medium is not there.")
         else:
-            _delete(io, is_there, copy_ids)
+            _delete(io, medium, copy_ids)
 
 
-def _delete(io: DefaultNodeIO, is_there: Callable[[], bool], copy_ids: Sequence[int]) -> None:
+def _delete(io: DefaultNodeIO, medium: HeldMedium, copy_ids: Sequence[int]) -> None:
     """Claim the copies portion by portion, and remove what was claimed from the medium."""
     level = loudness(copy_ids)
     tally = Tally(log, "Deleted", quiet=level == logging.INFO)
     stores, rule = io.stores(), protection.configured()
     start, size, refused = 0, FIRST_PORTION, 0
     while start < len(copy_ids):
-        if not is_there():
+        if not medium.is_there():
             log.warning(f"Not deleting on {io.node.name}: its medium is not there any more.")
             break
         began = time.monotonic()
         claim = deletion.claim(io.node.id, copy_ids[start : start + size], stores, rule)
         _tell_refused(io, claim.refused, level)
-        _delete_portion(io, is_there, claim.taken, tally, level)
+        _delete_portion(io, medium, claim.taken, tally, level)
         refused += len(claim.refused)
         start += size
         size = size * 2 if time.monotonic() - began < PORTION_S / 2 else max(1, size // 2)
@@ -86,7 +88,7 @@ def _tell_refused(
 
 def _delete_portion(
     io: DefaultNodeIO,
-    is_there: Callable[[], bool],
+    medium: HeldMedium,
     claimed: Sequence[deletion.Claimed],
     tally: Tally,
     level: int,
@@ -94,10 +96,10 @@ def _delete_portion(
     gone: list[deletion.Claimed] = []
     failed: list[deletion.Claimed] = []
     for item in claimed:
-        (gone if _unlink(io, is_there, item.copy, level) else failed).append(item)
+        (gone if _unlink(io, medium, item.copy, level) else failed).append(item)
     # Before the claims end: after a kill, the next pass deletes again and prunes too.
     for item in gone:
-        _prune(io, str(item.copy.file.path), level)
+        _prune(io, medium.tree, str(item.copy.file.path), level)
     if gone:
         deletion.removed([item.copy.id for item in gone])
     if failed:
@@ -107,42 +109,40 @@ def _delete_portion(
         events.emit(events.FileDeleted(io.node.name, item.copy.file.size_b or 0))
 
 
-def _unlink(
-    io: DefaultNodeIO, is_there: Callable[[], bool], copy: ArchiveFileCopy, level: int
-) -> bool:
-    """Remove one file from the medium; returns whether it is certainly gone."""
+def _unlink(io: DefaultNodeIO, medium: HeldMedium, copy: ArchiveFileCopy, level: int) -> bool:
+    """Remove one file from the medium, and from no other; returns whether it is certainly gone."""
     path = copy.file.path
-    if not _may_go(io, is_there, copy):
+    if not _may_go(io, medium, copy):
         return False
     try:
-        removed = io.tree.unlink(str(path))
+        removed = medium.tree.unlink(str(path))
     except (OSError, InvalidName) as error:
         log.warning(f"Cannot delete {path} on {io.node.name}: {error}")
         return False
     if removed:
         log.log(level, f"Removed file copy {path} on {io.node.name}")
         return True
-    if not _may_go(io, is_there, copy):  # "no such file" is proof only while it is
+    if not _may_go(io, medium, copy):  # "no such file" is proof only while it is
         return False
     log.info(f"File copy {path} was missing on {io.node.name} during its deletion.")
     return True
 
 
-def _may_go(io: DefaultNodeIO, is_there: Callable[[], bool], copy: ArchiveFileCopy) -> bool:
+def _may_go(io: DefaultNodeIO, medium: HeldMedium, copy: ArchiveFileCopy) -> bool:
     """Tell whether the medium is still the one that the task began with."""
-    if is_there():
+    if medium.is_there():
         return True
     log.warning(f"Not deleting {copy.file.path} on {io.node.name}: its medium is not there.")
     return False
 
 
-def _prune(io: DefaultNodeIO, path: str, level: int) -> None:
+def _prune(io: DefaultNodeIO, tree: Tree, path: str, level: int) -> None:
     """Remove the directories that the file's removal left empty."""
 
     def tell(directory: Path) -> None:
         log.log(level, f"Removed directory {directory} on {io.node.name}")
 
     try:
-        io.tree.remove_empty_parents(path, tell)
+        tree.remove_empty_parents(path, tell)
     except OSError as error:
         log.warning(f"Cannot remove an empty directory on {io.node.name}: {error}")

@@ -1,26 +1,30 @@
 """How a batch lands: staged, flushed, read back, renamed into place, directories flushed.
 
-Only what went through all of it may become present in the index (design P2).
+Only what went through all of it may become present in the index (design P2). From the flush on all
+of it happens on the medium that the transfer began with, whatever lies at the node's root by then.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alpenhorn.common import config
 from alpenhorn.errors import FailureClass
-from alpenhorn.io.default.tree import STAGING_PREFIX
+from alpenhorn.io.default.tree import STAGING_PREFIX, Tree
 from alpenhorn.transfer.batch import Item, Outcome
+from alpenhorn.transfer.below import parent_of
 from alpenhorn.transfer.directories import Directories
 from alpenhorn.transfer.flush import flush_batch
 from alpenhorn.transfer.verify import verify
 
 if TYPE_CHECKING:
+    from alpenhorn.io.default.medium import HeldMedium
     from alpenhorn.io.default.node import DefaultNodeIO
 
 Outcomes = dict[int, Outcome]
@@ -55,24 +59,45 @@ def _worth_resuming(staging: Path, items: Sequence[Item]) -> bool:
     return any(path.is_file() for path in staging.rglob("*"))
 
 
-def land(io: DefaultNodeIO, staging: Path, items: Sequence[Item], outcomes: Outcomes) -> None:
-    """Bring what arrived in the staging directory to its place; note failures in `outcomes`."""
+def land(
+    io: DefaultNodeIO, medium: HeldMedium, staging: str, items: Sequence[Item], outcomes: Outcomes
+) -> None:
+    """Bring what arrived in the staging directory to its place; note failures in `outcomes`.
+
+    Args:
+        io: node I/O of the destination.
+        medium: its medium, as the transfer found it when it began.
+        staging: name of the staging directory.
+        items: the batch.
+        outcomes: what came of each item.
+    """
+    tree = medium.tree
     arrived = [item for item in items if outcomes[item.key].ok]
     try:
-        flush_batch(staging, [item.path for item in arrived], reread=True)
+        with parent_of(tree.base, f"{staging}/x") as (staging_fd, _):
+            good = _good(staging_fd, arrived, outcomes)
     except OSError as error:
         fail_all(arrived, outcomes, f"cannot flush to the medium: {error.strerror}")
         return
-    with Directories(staging) as staged:
-        good = [item for item in arrived if _is_good(staged, staging, item, outcomes)]
-    if good and not io.check_init():
+    if good and not medium.is_there():
         fail_all(good, outcomes, "the medium is not there any more")
         return
-    installed = [item for item in good if _install(io, staging, item, outcomes)]
+    installed = [item for item in good if _install(io, tree, staging, item, outcomes)]
     try:
-        io.tree.flush_parents([item.path for item in installed])
+        tree.flush_parents([item.path for item in installed])
     except OSError as error:
         fail_all(installed, outcomes, f"cannot flush to the medium: {error.strerror}")
+
+
+def _good(staging_fd: int, arrived: Sequence[Item], outcomes: Outcomes) -> list[Item]:
+    """Flush what was staged, read it back, and return what is as it should be.
+
+    Raises:
+        OSError: it cannot be flushed.
+    """
+    flush_batch(staging_fd, [item.path for item in arrived], reread=True)
+    with Directories(staging_fd) as staged:
+        return [item for item in arrived if _is_good(staged, item, outcomes)]
 
 
 def fail_all(items: Sequence[Item], outcomes: Outcomes, message: str) -> None:
@@ -81,12 +106,14 @@ def fail_all(items: Sequence[Item], outcomes: Outcomes, message: str) -> None:
         outcomes[item.key] = Outcome(item.key, FailureClass.DESTINATION, message)
 
 
-def _is_good(staged: Directories, staging: Path, item: Item, outcomes: Outcomes) -> bool:
+def _is_good(staged: Directories, item: Item, outcomes: Outcomes) -> bool:
     """Read a staged file back; one that differs is removed, so that it is never resumed."""
     outcome = _compare(staged, item, outcomes[item.key])
     if not outcome.ok:
         outcomes[item.key] = outcome
-        Path(staging, item.path).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            directory, name = staged.parent(item.path)
+            os.unlink(name, dir_fd=directory)
     return outcome.ok
 
 
@@ -99,10 +126,10 @@ def _compare(staged: Directories, item: Item, outcome: Outcome) -> Outcome:
     return verify(staged, item)
 
 
-def _install(io: DefaultNodeIO, staging: Path, item: Item, outcomes: Outcomes) -> bool:
+def _install(io: DefaultNodeIO, tree: Tree, staging: str, item: Item, outcomes: Outcomes) -> bool:
     io.expect(item.path)
     try:
-        io.tree.install(staging.name, item.path)
+        tree.install(staging, item.path)
     except OSError as error:
         fail_all([item], outcomes, f"cannot rename into place: {error.strerror}")
         return False

@@ -25,6 +25,7 @@ from alpenhorn.io.default.jobs import report, route
 from alpenhorn.io.default.jobs.batching import Tally, batches, loudness
 from alpenhorn.io.default.jobs.landing import Outcomes, fail_all, land, staging_for
 from alpenhorn.io.default.jobs.search import have_checked
+from alpenhorn.io.default.medium import HeldMedium
 from alpenhorn.scheduler import Task
 from alpenhorn.transfer.bandwidth import Turns
 from alpenhorn.transfer.batch import Endpoint, Item, Limits, Mover
@@ -117,9 +118,7 @@ def _still_wanted(io: DefaultNodeIO, requests: Requests, did_search: bool) -> Re
     requests = pending.ready(group, len(ids), ids=ids)
     for request in requests:
         request.group_to = group  # so that no look-up of its own follows for each
-    if not requests or not io.check_init():
-        return []
-    if not did_search:
+    if requests and not did_search:
         untracked = have_checked(io, requests)
         requests = [request for request in requests if request.id not in untracked]
     return requests
@@ -129,6 +128,21 @@ def _transfer(
     io: DefaultNodeIO, source: Endpoint, items: list[Item], limits: Limits, requests: Requests
 ) -> None:
     """Move a batch, let it land, and record what came of it."""
+    with io.medium() as medium:
+        if medium is None:
+            log.warning(f"Not pulling to {io.node.name}: its medium is not there.")
+            return
+        _transfer_to(io, medium, source, items, limits, requests)
+
+
+def _transfer_to(
+    io: DefaultNodeIO,
+    medium: HeldMedium,
+    source: Endpoint,
+    items: list[Item],
+    limits: Limits,
+    requests: Requests,
+) -> None:
     node = requests[0].node_from
     may_link = not io.node.archive and not node.archive
     movers = route.choose_movers(source, items, limits, may_link)
@@ -139,10 +153,12 @@ def _transfer(
         with staging_for(io, items) as staging, _counted(io, movers[0], source, len(items)):
             for outcome in move(movers, items, source, staging, limits):
                 outcomes[outcome.key] = outcome
-            land(io, staging, items, outcomes)
+            land(io, medium, staging.name, items, outcomes)
     except OSError as error:
         # Directories cannot be made here: nothing has landed.
         fail_all(items, outcomes, f"cannot write below {io.tree.root}: {error.strerror}")
+    if not medium.is_there():  # what came of it says nothing about this one, nor about the source
+        fail_all(items, outcomes, "the medium was taken away during the transfer")
     try:
         _record(io, requests, {item.key: item.path for item in items}, outcomes, started)
     finally:

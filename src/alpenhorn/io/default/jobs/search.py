@@ -61,17 +61,16 @@ def have_checked(io: Any, requests: Sequence[ArchiveFileCopyRequest]) -> set[int
         overwritten.
     """
     corrupt = transfers.corrupt_on(io.node, [request.file_id for request in requests])
-    found = [
-        request
-        for request in requests
-        if request.file_id not in corrupt and io.exists(request.file.path)
-    ]
-    if not found:
-        return set()
-    checks.ask_for_check(
-        io.node, [(request.file_id, io.storage_used(request.file.path)) for request in found]
-    )
-    for request in found:
+    with io.medium() as medium:
+        found = [
+            (request, io.storage_used(request.file.path))
+            for request in (requests if medium else ())
+            if request.file_id not in corrupt and io.exists(request.file.path)
+        ]
+        if not (found and medium.is_there()):
+            return set()
+        checks.ask_for_check(io.node, [(request.file_id, space_b) for request, space_b in found])
+    for request, _ in found:
         path, name = request.file.path, io.node.name
         log.warning(f"Skipping pull of {path}: it is on {name} already; requesting its check.")
-    return {request.id for request in found}
+    return {request.id for request, _ in found}

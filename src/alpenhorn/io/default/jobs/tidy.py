@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from alpenhorn.common import config
 from alpenhorn.db.queries import pending
-from alpenhorn.io.default.tree import STAGING_PREFIX
+from alpenhorn.io.default.medium import HeldMedium
+from alpenhorn.io.default.tree import STAGING_PREFIX, Tree
 from alpenhorn.scheduler import Task
 
 if TYPE_CHECKING:
@@ -45,14 +46,15 @@ def queue_tidy(io: DefaultNodeIO, queue: Any, thorough: bool) -> None:
 
 def tidy_job(task: Task, io: DefaultNodeIO, thorough: bool) -> None:
     """Remove leftovers; the body of the task."""
-    if not io.check_init():
-        return
-    _remove_staging(io)
-    if thorough:
-        _remove_foreign_leftovers(io)
+    with io.medium() as medium:
+        if medium is None:
+            return
+        _remove_staging(io, medium)
+        if thorough:
+            _remove_foreign_leftovers(io, medium.tree)
 
 
-def _remove_staging(io: DefaultNodeIO) -> None:
+def _remove_staging(io: DefaultNodeIO, medium: HeldMedium) -> None:
     directories = {
         int(found[1]): path
         for path in Path(io.tree.root).glob(f"{STAGING_PREFIX}*")
@@ -64,6 +66,8 @@ def _remove_staging(io: DefaultNodeIO) -> None:
     for request_id, path in directories.items():
         if request_id in resumable and _holds_files(path):
             continue
+        if not medium.is_there():
+            return
         stale = _holds_files(path)
         shutil.rmtree(path, ignore_errors=True)
         if stale and not path.exists():
@@ -74,14 +78,16 @@ def _holds_files(path: Path) -> bool:
     return any(child.is_file() for child in path.rglob("*"))
 
 
-def _remove_foreign_leftovers(io: DefaultNodeIO) -> None:
+def _remove_foreign_leftovers(io: DefaultNodeIO, tree: Tree) -> None:
     """Remove old placeholders of the public program: ``.<name>.placeholder``, empty files."""
     before = time.time() - OLD_S
-    for path in io.tree.walk("."):
+    for path in tree.walk("."):
         name = path.rpartition("/")[2]
         if not (name.startswith(".") and name.endswith(".placeholder")):
             continue
         with suppress(OSError):
-            status = Path(io.tree.root, path).stat(follow_symlinks=False)
-            if status.st_size == 0 and status.st_mtime < before and io.tree.unlink(path):
+            status = tree.stat(path)
+            if status is None or status.st_size != 0 or status.st_mtime >= before:
+                continue
+            if tree.unlink(path):
                 log.warning(f"Removed stale placeholder {path} on {io.node.name}.")
