@@ -23,7 +23,7 @@ import pytest
 from alpenhorn import db
 from alpenhorn.common import config
 from alpenhorn.db import connection
-from alpenhorn.db.queries import checks, deletion, imports, transfers
+from alpenhorn.db.queries import checks, deletion, imports, pending, transfers
 
 HERE = Path(__file__).parent
 
@@ -95,7 +95,7 @@ def transferred(name: str) -> None:
     """The daemon that has node `name` carries out all requests into its group."""
     to = node(name)
     now = time.time()
-    requests = transfers.ready(to.group, 100)
+    requests = pending.ready(to.group, 100)
     assert requests
     done = [transfers.Arrived(r.id, r.file_id, 4096, now - 1, now) for r in requests]
     assert len(transfers.finish(to, done).completed) == len(requests)

@@ -19,6 +19,7 @@ from alpenhorn.daemon.jobs.importing import queue_event_import
 from alpenhorn.daemon.jobs.scan import queue_scan
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.io.default.tree import NODE_FILE, STAGING_PREFIX
+from alpenhorn.io.default.writers import Writers
 from alpenhorn.scheduler import FairMultiFIFOQueue
 
 log = logging.getLogger(__name__)
@@ -48,21 +49,30 @@ class RegisterFile(FileSystemEventHandler):
         if not event.is_directory:
             self._import(event.src_path)
 
+    def on_modified(self, event: FileSystemEvent) -> None:
+        """Note that a file has a writer; where the kernel cannot tell, that is all we know."""
+        writers, path = self._writers(), self._relative(event.src_path)
+        if writers is not None and path is not None and not event.is_directory:
+            writers.changed(path)
+
     def on_closed(self, event: FileSystemEvent) -> None:
         """Import a file whose writer has finished."""
         if not event.is_directory:
+            self._has_no_writer(event.src_path)
             self._import(event.src_path)
 
     def on_moved(self, event: FileSystemEvent) -> None:
         """Import a file under its new name; a lock that was renamed away is a lock gone."""
         if event.is_directory:
             return
+        self._has_no_writer(event.src_path)
         self._unlocked(event.src_path)
         self._import(event.dest_path)
 
     def on_deleted(self, event: FileSystemEvent) -> None:
         """Import the file whose lock file was removed."""
         if not event.is_directory:
+            self._has_no_writer(event.src_path)
             self._unlocked(event.src_path)
 
     def _unlocked(self, path: bytes | str) -> None:
@@ -72,15 +82,28 @@ class RegisterFile(FileSystemEventHandler):
             self._import(str(lock.with_name(name[1 : -len(".lock")])))
 
     def _import(self, path: bytes | str) -> None:
+        relative = self._relative(path)
+        if relative is not None:
+            self._import_soon(relative)
+
+    def _relative(self, path: bytes | str) -> str | None:
+        """Return a path relative to the root; None if no data file could be there."""
         try:
             relative = PurePath(_text(path)).relative_to(Path(self._node.db.root or "/"))
         except ValueError:
-            return
-        if relative.name.startswith(".") or relative.parts[0].startswith(STAGING_PREFIX):
-            return
-        if str(relative) == NODE_FILE:
-            return
-        self._import_soon(str(relative))
+            return None
+        if str(relative) in (".", NODE_FILE) or relative.name.startswith("."):
+            return None
+        return None if relative.parts[0].startswith(STAGING_PREFIX) else str(relative)
+
+    def _writers(self) -> Writers | None:
+        """What the storage class knows of writers, if it wants to know."""
+        return getattr(self._node.io, "writers", None)
+
+    def _has_no_writer(self, path: bytes | str) -> None:
+        writers, relative = self._writers(), self._relative(path)
+        if writers is not None and relative is not None:
+            writers.closed(relative)
 
     def _import_soon(self, path: str) -> None:
         """Queue an import, unless one is queued already: events come in bunches."""

@@ -104,7 +104,7 @@ def _flush_file_system(directory: Root) -> bool:
     """Flush the file system of `directory` as a whole; returns whether that is as good as fsync."""
     fd = open_root(directory)
     try:
-        if not hasattr(_libc, "syncfs") or _type_of(os.fstat(fd).st_dev) not in WHOLE:
+        if not hasattr(_libc, "syncfs") or type_of(os.fstat(fd).st_dev) not in WHOLE:
             return False
         if _libc.syncfs(fd) != 0:
             code = ctypes.get_errno()
@@ -114,7 +114,7 @@ def _flush_file_system(directory: Root) -> bool:
         os.close(fd)
 
 
-def _type_of(device: int) -> str | None:
+def type_of(device: int) -> str | None:
     """Return the type of the file system on a device (proc_pid_mountinfo(5)); None: unknown."""
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:

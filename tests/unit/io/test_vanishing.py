@@ -125,12 +125,12 @@ def test_a_root_that_vanishes_during_a_transfer_makes_nothing_present(
         site.make.request(f"acq/{n}", source.node, "node")
     flush = after(1, lambda: VANISHING[how](medium), Tree.flush_parents)
     monkeypatch.setattr(Tree, "flush_parents", flush)
-    group.pull_many(transfers.ready(group.group, 100), did_search=True)
+    group.pull_many(pending.ready(group.group, 100), did_search=True)
     site.run()
     assert site.make.states(io.node) == {}
     assert {row.failure for row in attempts()} == {"destination"}
     assert set(site.make.states(source.node).values()) == {"YY"}, "the source is not to blame"
-    assert len(transfers.ready(group.group, 100)) == count
+    assert len(pending.ready(group.group, 100)) == count
 
 
 def test_files_on_another_medium_are_not_found_by_a_search(
@@ -146,7 +146,7 @@ def test_files_on_another_medium_are_not_found_by_a_search(
         return exists(io, path)
 
     monkeypatch.setattr(io, "exists", elsewhere)
-    assert have_checked(io, transfers.ready(site.group(io).group, 100)) == set()
+    assert have_checked(io, pending.ready(site.group(io).group, 100)) == set()
     assert site.make.states(io.node) == {}
 
 

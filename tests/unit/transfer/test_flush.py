@@ -49,7 +49,7 @@ class Library:
 def library(monkeypatch: pytest.MonkeyPatch) -> Library:
     made = Library()
     monkeypatch.setattr(flush, "_libc", made)
-    monkeypatch.setattr(flush, "_type_of", lambda device: "ext4")
+    monkeypatch.setattr(flush, "type_of", lambda device: "ext4")
     return made
 
 
@@ -58,7 +58,7 @@ def test_every_staged_file_is_flushed(
     tmp_path: Path, synced: list[str], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where flushing all at once does not reach the medium, e.g. on FUSE: one by one."""
-    monkeypatch.setattr(flush, "_type_of", lambda device: "fuse.sshfs")
+    monkeypatch.setattr(flush, "type_of", lambda device: "fuse.sshfs")
     names = [f"file{number}" for number in range(count)]
     for name in names:
         (tmp_path / name).write_bytes(b"x")
@@ -90,8 +90,8 @@ def test_a_failed_write_among_many_is_reported(tmp_path: Path, library: Library,
 
 
 def test_a_file_system_is_known_by_its_device(tmp_path: Path) -> None:
-    assert flush._type_of(Path("/proc").stat().st_dev) == "proc"
-    assert flush._type_of(os.makedev(4095, 1)) is None
+    assert flush.type_of(Path("/proc").stat().st_dev) == "proc"
+    assert flush.type_of(os.makedev(4095, 1)) is None
 
 
 def test_directories_are_flushed_once_each(tmp_path: Path, synced: list[str]) -> None:

@@ -31,6 +31,11 @@ NOT_READY_S = 600
 """Seconds until a file that its medium must stage first is looked at again."""
 
 
+AGAIN_S = 2.5
+LONGEST_AGAIN_S = 60.0
+"""Shortest and longest pause before auto-import looks again at a file that is being written."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A path that may be a data file, and the request that named it, if any."""
@@ -72,6 +77,8 @@ class _Found:
     """To be tried again later."""
     not_ready: list[Candidate] = field(default_factory=list)
     """The medium must stage them first."""
+    level: int = logging.INFO
+    """Of the lines that say why a file is not imported yet."""
 
 
 def import_batch_size() -> int:
@@ -159,6 +166,32 @@ def _event_job(
     yield from import_job(task, node, queue, [Candidate(path, None)], True, {})
 
 
+def _queue_again(
+    node: UpdateableNode, queue: FairMultiFIFOQueue, candidates: list[Candidate], pause: float
+) -> None:
+    """See to files that auto-import could not import yet: perhaps no event tells of their end."""
+    what = candidates[0].path if len(candidates) == 1 else f"{len(candidates)} files"
+    Task(
+        _again_job,
+        queue=queue,
+        key=node.io.fifo,
+        requeue=True,
+        name=f"Import {what} on {node.name} later",
+        args=(node, queue, candidates, pause),
+    )
+
+
+def _again_job(
+    task: Task,
+    node: UpdateableNode,
+    queue: FairMultiFIFOQueue,
+    candidates: list[Candidate],
+    pause: float,
+) -> Generator[float, None, None]:
+    yield pause
+    yield from import_job(task, node, queue, candidates, True, {}, pause)
+
+
 def import_job(
     task: Task,
     node: UpdateableNode,
@@ -166,26 +199,32 @@ def import_job(
     candidates: Sequence[Candidate],
     register: bool,
     state: dict[str, bool],
+    paused: float = 0.0,
 ) -> Generator[float, None, None]:
-    """Import files; the body of the task. Sets ``state["ran"]`` if none is left to do."""
+    """Import files; the body of the task. Sets ``state["ran"]`` if none is left to do.
+
+    With auto-import, files that no request names are tried again after growing pauses; `paused`
+    is the last of them, in seconds.
+    """
     left: list[Candidate] = []
     while candidates:
-        found = _Found()
+        found = _Found(level=logging.DEBUG if paused else logging.INFO)
         # Let go of again before a pause, so that the medium can be unmounted.
         with node.io.medium() as medium:
-            if medium is None:
-                log.warning(f"Not importing on {node.name}: its medium is not there.")
-                return
-            _look(node, candidates, register, found)
-            if not medium.is_there():  # what was seen may have been seen elsewhere
-                log.warning(f"Importing nothing on {node.name}: its medium was taken away.")
-                return
+            if medium is not None:
+                _look(node, candidates, register, found)
+            if medium is None or not medium.is_there():
+                log.warning(f"Importing nothing on {node.name}: its medium is not there.")
+                found = _Found(left=list(candidates))  # what was seen may have been seen elsewhere
             left += found.left + _conclude(node, queue, found, register)
         candidates = found.not_ready
         if candidates:
             log.info(f"{len(candidates)} files on {node.name} not ready for I/O, waiting.")
             yield NOT_READY_S
     state["ran"] = not left
+    again = [candidate for candidate in left if candidate.request is None]
+    if again and register and node.db.auto_import:
+        _queue_again(node, queue, again, min(max(2 * paused, AGAIN_S), LONGEST_AGAIN_S))
 
 
 def _look(
@@ -197,7 +236,7 @@ def _look(
     for one in vetted:
         (ready if node.io.ready_path(PurePath(one.path)) else found.not_ready).append(one)
     detected: list[_Detected] = []
-    for candidate in _not_locked(node, ready):
+    for candidate in _not_locked(node, ready, found.level):
         try:
             detection = _detect(node, candidate, found)
         except DetectFailed:
@@ -220,10 +259,10 @@ def _conclude(
     return _record(node, queue, found.read, register)
 
 
-def _not_locked(node: UpdateableNode, candidates: list[Candidate]) -> list[Candidate]:
+def _not_locked(node: UpdateableNode, candidates: list[Candidate], level: int) -> list[Candidate]:
     locked = node.io.locked_many([candidate.path for candidate in candidates])
     for path in sorted(locked):
-        log.info(f'Skipping "{path}": locked.')
+        log.log(level, f'Skipping "{path}": locked.')
     return [candidate for candidate in candidates if candidate.path not in locked]
 
 
@@ -301,22 +340,25 @@ def _read_all(node: UpdateableNode, detected: list[_Detected], found: _Found) ->
             wanted.append(item)
     readings = node.io.examine_many([item.candidate.path for item in wanted])
     for item, reading in zip(wanted, readings, strict=True):
-        evidence = _evidence(node, item, reading)
+        evidence = _evidence(node, item, reading, found.level)
         if evidence is None:
             found.left.append(item.candidate)
         else:
             found.read.append((item, evidence))
 
 
-def _evidence(node: UpdateableNode, item: _Detected, reading: Examined) -> imports.Found | None:
+def _evidence(
+    node: UpdateableNode, item: _Detected, reading: Examined, level: int
+) -> imports.Found | None:
     """Make evidence of what was read; None, with a line, if it is none."""
     path, request = item.candidate.path, item.candidate.request
     if reading is None:
-        log.info(f'Skipping "{path}": being written.')
+        log.log(level, f'Skipping "{path}": being written.')
     elif isinstance(reading, Exception):
-        log.warning(f'Cannot read "{path}" on {node.name}: {reading}')
+        loud = logging.WARNING if level == logging.INFO else logging.DEBUG
+        log.log(loud, f'Cannot read "{path}" on {node.name}: {reading}')
     elif not reading.unchanged:
-        log.info(f'Skipping "{path}": it changed while it was read.')
+        log.log(level, f'Skipping "{path}": it changed while it was read.')
     elif reading.md5 is not None:
         request_id = request.id if request else None
         return imports.Found(*item.name, reading.size_b, reading.md5, reading.space_b, request_id)
@@ -377,6 +419,7 @@ def _tell(
     if result.added:
         _tell_copy(node, candidate.path, result, level)
     if candidate.request is not None:
+        node.import_patience.forget(("import", candidate.request.id))
         tell(candidate.request, result.outcome, node)
 
 

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 def complete(request: ArchiveFileImportRequest | None, result: str, node: UpdateableNode) -> None:
     """Mark a request as dealt with, unless somebody has, and tell about it."""
     if request is not None and imports.complete(request.id):
+        node.import_patience.forget(("import", request.id))
         tell(request, result, node)
 
 
@@ -28,5 +29,4 @@ def tell(request: ArchiveFileImportRequest, result: str, node: UpdateableNode) -
     log.log(level, f"Completed import request #{request.id}.")
     if result != "success" and not imports.is_init(request):
         log.info(f'Import request #{request.id} for "{request.path}": {result}.')
-    node.import_patience.forget(("import", request.id))
     events.emit(events.RequestEnded("import", result, node.name, node.db.group.name))

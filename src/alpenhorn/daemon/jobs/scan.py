@@ -35,10 +35,12 @@ class Outstanding:
 
     Args:
         request: the scan's request, if it has one.
+        node: where it is made.
     """
 
-    def __init__(self, request: ArchiveFileImportRequest | None) -> None:
+    def __init__(self, request: ArchiveFileImportRequest | None, node: UpdateableNode) -> None:
         self._request = request
+        self._node = node
         self._lock = threading.Lock()
         self._left = 1  # the scan itself
         self._all_ran = True
@@ -64,6 +66,8 @@ class Outstanding:
             return
         if complete:
             imports.complete(self._request.id)
+            self._node.import_patience.forget(("import", self._request.id))
+            self._node.scans_told.discard(self._request.id)
         elif again:
             log.info(
                 f"Scan of import request #{self._request.id} will be repeated: "
@@ -99,14 +103,15 @@ def scan_job(
     request: ArchiveFileImportRequest | None,
 ) -> Iterator[float]:
     """Walk, and queue imports for what is new; the body of the task, which pauses now and then."""
-    outstanding = Outstanding(request)
+    outstanding = Outstanding(request, node)
     with node.io.medium() as medium:
         if medium is not None:
             yield from _walk(node, queue, path, register, outstanding)
         complete = medium is not None and medium.is_there()
     if not complete:  # an empty mount point has no files
         log.warning(f'Scan of "{path}" on {node.name} was cut off: its medium is not there.')
-    elif request is not None:
+    elif request is not None and request.id not in node.scans_told:
+        node.scans_told.add(request.id)
         tell(request, "success", node)
     outstanding.done(ran=complete)
 

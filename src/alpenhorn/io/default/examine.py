@@ -11,12 +11,17 @@ from alpenhorn.common.hashing import md5_of
 from alpenhorn.errors import InvalidName
 from alpenhorn.io.base import Examined, Reading
 from alpenhorn.io.default.tree import Tree
-from alpenhorn.io.default.writers import has_writer
+from alpenhorn.io.default.writers import Writers
 from alpenhorn.transfer.directories import Directories
 
 
-def examine(tree: Tree, paths: Sequence[str]) -> Iterator[Examined]:
+def examine(tree: Tree, paths: Sequence[str], writers: Writers) -> Iterator[Examined]:
     """Read files completely, one after the other.
+
+    Args:
+        tree: where they are.
+        paths: the files.
+        writers: knows whether somebody is writing them.
 
     Yields:
         For each path what `BaseNodeIO.examine_many` promises.
@@ -24,7 +29,7 @@ def examine(tree: Tree, paths: Sequence[str]) -> Iterator[Examined]:
     with Directories(tree.root) as directories:
         for path in paths:
             try:
-                yield _examine(directories, tree.relative(path))
+                yield _examine(directories, tree.relative(path), writers)
             except (OSError, InvalidName) as error:
                 yield error
 
@@ -44,13 +49,13 @@ def _is_locked(directories: Directories, tree: Tree, path: str) -> bool:
         return False
 
 
-def _examine(directories: Directories, path: str) -> Reading | None:
+def _examine(directories: Directories, path: str, writers: Writers) -> Reading | None:
     fd = directories.open(path)
     try:
         before = os.fstat(fd)
         if not stat.S_ISREG(before.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        if has_writer(fd):
+        if writers.busy(path, fd):
             return None
         md5, size = md5_of(fd)
     finally:

@@ -30,7 +30,7 @@ from alpenhorn.io.default.medium import HeldMedium
 from alpenhorn.io.default.remote import DefaultNodeRemote
 from alpenhorn.io.default.tree import Tree
 from alpenhorn.io.default.updownlock import UpDownLock
-from alpenhorn.io.default.writers import has_writer
+from alpenhorn.io.default.writers import Writers
 from alpenhorn.scheduler import FairMultiFIFOQueue
 from alpenhorn.transfer.flush import flush_batch
 from alpenhorn.transfer.options import read_options
@@ -57,6 +57,7 @@ class DefaultNodeIO(BaseNodeIO):
     ) -> None:
         super().__init__(node, config, queue, fifo)
         self.tree_lock = UpDownLock()
+        self.writers = Writers()
         self._tidy_count = 0
         self._expected: set[str] = set()
         self._expected_lock = threading.Lock()
@@ -161,19 +162,19 @@ class DefaultNodeIO(BaseNodeIO):
         return examine.fingerprint(self._status(path))
 
     def being_written(self, path: PurePath | str) -> bool:
-        """Ask the kernel whether a writer has the file open."""
+        """Ask the kernel whether a writer has the file open; see `Writers`."""
         try:
             fd = self.tree.open(path)
         except (OSError, InvalidName):
             return False
         try:
-            return has_writer(fd)
+            return self.writers.busy(str(path), fd)
         finally:
             os.close(fd)
 
     def examine_many(self, paths: Sequence[str]) -> Iterator[Examined]:
         """See `BaseNodeIO.examine_many`; every file is opened once."""
-        return examine.examine(self.tree, paths)
+        return examine.examine(self.tree, paths, self.writers)
 
     def locked_many(self, paths: Sequence[str]) -> set[str]:
         """See `BaseNodeIO.locked_many`."""
