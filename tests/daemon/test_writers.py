@@ -264,6 +264,16 @@ def test_a_file_that_nobody_finishes_is_said_once(
     assert len(daemon.lines('Skipping "acq/file": being written.')) <= 2, "event and catch-up"
 
 
+@pytest.mark.parametrize("kernel", ["leases"], indirect=True)
+def test_a_daemon_that_makes_one_pass_does_not_wait_for_a_writer(
+    daemon: Any, kernel: str, writer: Writer
+) -> None:
+    daemon.loop._once = True
+    _node(daemon, auto_import=True)
+    daemon.work()
+    assert (daemon.queue.qsize, daemon.queue.deferred_size) == (0, 0)
+
+
 class TestWithoutLeases:
     """What judges a file where the kernel cannot tell."""
 

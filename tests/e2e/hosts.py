@@ -193,9 +193,9 @@ def daemon_command(conf: Path, *options: str) -> list[str]:
 class Site:
     """Some hosts and their index; a context manager that ends all processes."""
 
-    def __init__(self, path: Path, *hosts: str, **daemon: Any) -> None:
+    def __init__(self, path: Path, *hosts: str, index: Path | None = None, **daemon: Any) -> None:
         self.path = path
-        self.index = path / "index.db"
+        self.index = index or path / "index.db"
         self.remote_shell = path / "remote-shell"
         self.remote_shell.write_text(_REMOTE_SHELL)
         self.remote_shell.chmod(0o755)

@@ -42,6 +42,7 @@ class Loop:
         pool: who runs them.
         clock: gives seconds, for the duration of a pass.
         manager: hears between the steps of a pass that we are alive; None: nobody.
+        once: there will be one pass only; nothing is to wait for what comes later.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Loop:
         pool: WorkerPool | EmptyPool,
         clock: Callable[[], float] = time.monotonic,
         manager: Notifier | None = None,
+        once: bool = False,
     ) -> None:
         self.host = host
         self.queue = queue
@@ -59,6 +61,7 @@ class Loop:
         self.groups: dict[str, UpdateableGroup] = {}
         self.routes = Routes()
         self._clock = clock
+        self._once = once
         self._manager = manager or Notifier({})
         self._obstacles = Obstacles(log)
         self._initialising: set[str] = set()
@@ -112,6 +115,7 @@ class Loop:
             else:
                 log.info(f'Node "{row.name}" now available.')
                 node = UpdateableNode(self.queue, row)
+                node.patient = not self._once
             if self._is_usable(node):
                 self.nodes[row.name] = node
                 telemetry.available("node", row.name, True)

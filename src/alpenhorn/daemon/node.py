@@ -46,6 +46,8 @@ class UpdateableNode:
         self.patience = Patience()
         """For checks, deletions and staging that did not come off."""
         self.import_patience = Patience(longest=LONGEST_IMPORT_PAUSE_S)
+        self.patient = True
+        """May tasks wait for files to be finished? Not if the daemon makes one pass only."""
         self.scans_told: set[int] = set()
         """Requests of scans that are repeated since some of their files cannot be imported yet."""
         self.obstacles = Obstacles(log)

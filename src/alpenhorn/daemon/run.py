@@ -83,7 +83,9 @@ class Daemon:
         if port and not self._once:
             metrics.start_endpoint(port, config.value("daemon.prom_client_addr"))
         self._pool = self._make_pool()
-        self._loop = Loop(self._host, self._queue, self._pool, manager=self._manager)
+        self._loop = Loop(
+            self._host, self._queue, self._pool, manager=self._manager, once=self._once
+        )
         self._install_signals()
 
     def _make_pool(self) -> WorkerPool | EmptyPool:

@@ -223,7 +223,7 @@ def import_job(
             yield NOT_READY_S
     state["ran"] = not left
     again = [candidate for candidate in left if candidate.request is None]
-    if again and register and node.db.auto_import:
+    if again and register and node.db.auto_import and node.patient:
         _queue_again(node, queue, again, min(max(2 * paused, AGAIN_S), LONGEST_AGAIN_S))
 
 
