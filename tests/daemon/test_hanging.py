@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.daemon import hanging
+from alpenhorn.extensions import loader, stuck
 from alpenhorn.scheduler import FairMultiFIFOQueue, Task, WorkerPool
+from daemon import detectors
 
 PATIENCE_S = 30.0
 """Reached only if a promise is broken."""
@@ -131,3 +135,142 @@ def test_a_worker_that_hangs_is_replaced(daemon: Any) -> None:
     finally:
         fifo.write_text("node\n")  # opens for both who wait
         assert pool.shutdown(PATIENCE_S)
+
+
+# what third parties' classes and extensions do
+
+
+@pytest.fixture
+def never() -> Iterator[threading.Event]:
+    """Not set before the end of the test: who waits for it hangs."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.mark.parametrize("hook", ["before_update", "idle_update", "after_update"])
+@pytest.mark.parametrize("how", ["hangs", "exits", "raises"])
+def test_a_hook_of_a_storage_class_costs_its_own_node_only(
+    daemon: Any, monkeypatch: pytest.MonkeyPatch, never: threading.Event, hook: str, how: str
+) -> None:
+    for name in ("bad", "good"):
+        daemon.node(name)
+    daemon.settle()
+    io = daemon.live("bad").io
+
+    def bad(*args: Any) -> None:
+        if how == "hangs":
+            never.wait(PATIENCE_S)
+        elif how == "exits":
+            sys.exit("I have had enough")
+        raise ValueError("nonsense")
+
+    monkeypatch.setattr(io, hook, bad)
+    for _ in range(3):
+        daemon.forget()
+        daemon.tick()
+        assert 'Updating node "good".' in daemon.said
+    told = {"hangs": "does not return", "exits": "called sys.exit", "raises": "Error with node bad"}
+    assert not daemon.lines(told[how]), "said at the first pass only"
+
+
+def test_space_that_cannot_be_reserved_holds_up_its_group_only(
+    daemon: Any, make: Any, monkeypatch: pytest.MonkeyPatch, never: threading.Event
+) -> None:
+    """The medium hangs between the look at it and the reservation for a pull."""
+    source = daemon.node("source")
+    daemon.write("acq/file", node="source")
+    for name in ("bad", "good"):
+        daemon.node(name)
+    make.copy("acq/file", source, has="Y")
+    daemon.tick()
+    daemon.work()
+    for name in ("bad", "good"):
+        make.request("acq/file", source, name)
+        daemon.loop.groups[name].io.do_pull_search = False
+    monkeypatch.setattr(
+        daemon.live("bad").io, "reserve_bytes", lambda *args, **kw: never.wait(PATIENCE_S)
+    )
+    daemon.forget()
+    for _ in range(3):
+        daemon.tick()
+        daemon.work()
+    assert make.states(db.StorageNode.get(name="good")) == {"acq/file": "YY"}
+    assert make.states(db.StorageNode.get(name="bad")) == {}
+    assert len(daemon.lines("pull_many of group bad does not return")) == 1
+
+
+def test_an_extension_that_never_returns_costs_one_worker(
+    daemon: Any,
+    settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    never: threading.Event,
+) -> None:
+    """The only worker hangs in it: another one takes over, and the extension rests."""
+    settings["medium_timeout"] = PATIENCE_S
+    began = threading.Event()
+
+    def hang(*args: Any) -> tuple[None, None]:
+        began.set()
+        never.wait(PATIENCE_S)
+        return None, None
+
+    detectors.use(hang)
+    daemon.node("node")
+    daemon.node("other")
+    daemon.settle()
+    daemon.write("acq/file")
+    daemon.ask("acq/file")
+    pool = WorkerPool(1, daemon.queue, on_thread_end=db.close)
+    daemon.loop.pool = pool
+    try:
+        daemon.tick()
+        assert began.wait(PATIENCE_S)
+        monkeypatch.setattr(stuck, "STUCK_S", 0.0)
+        daemon.tick()
+        done = threading.Event()
+        Task(lambda task: done.set(), queue=daemon.queue, key="another", name="other work")
+        assert done.wait(PATIENCE_S)
+        assert len(daemon.lines("detect hangs for acq/file.")) == 1
+        with (
+            pytest.raises(stuck.ExtensionHangs),
+            stuck.on_record("detect", loaded(), "acq/b", None),
+        ):
+            pass
+    finally:
+        never.set()
+        assert pool.shutdown(PATIENCE_S)
+
+
+def loaded() -> Any:
+    [extension] = loader.import_detection()
+    return extension
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+@pytest.mark.parametrize("what", ["detect", "callback"])
+def test_an_extension_that_calls_exit_costs_its_own_file_only(
+    daemon: Any, what: str, atomic: bool
+) -> None:
+    def leave(path: Any, *args: Any) -> Any:
+        name = getattr(path, "name", None) or path.file.name
+        if name == "bad":
+            sys.exit("goodbye")
+        return path.parts[0], None
+
+    def leave_later(copy: Any, *args: Any) -> None:
+        if copy.file.name == "bad":
+            sys.exit("goodbye")
+
+    detectors.use(leave if what == "detect" else detectors.calling(leave_later), atomic)
+    row = daemon.node("node")
+    daemon.settle()
+    for name in ["bad", *map(str, range(20))]:
+        daemon.write(f"acq/{name}")
+    daemon.ask("acq", recurse=True)
+    daemon.tick()
+    daemon.work()
+    states = daemon.make.states(row)
+    kept = what == "callback" and not atomic  # it was imported before it was called
+    assert len(states) == 20 + kept
+    assert daemon.lines("SystemExit: goodbye")

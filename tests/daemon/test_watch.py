@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,7 @@ def observers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Observer]]:
 
 
 def watching(observers: list[Observer]) -> list[str]:
-    return [Path(path).name for observer in observers for path in observer.watched]
+    return [Path(p).name for seen in observers if seen.alive for p in seen.watched]
 
 
 def test_the_flag_starts_the_watch_and_a_catch_up(
@@ -217,12 +218,91 @@ def test_the_watch_is_started_once(daemon: Any, observers: list[Observer]) -> No
     assert daemon.said.count("Beginning task Catch-up on node") == 1
 
 
-def test_one_observer_serves_all_nodes_of_a_class(daemon: Any, observers: list[Observer]) -> None:
+def test_every_node_has_an_observer(daemon: Any, observers: list[Observer]) -> None:
+    """An observer is locked while it begins a watch: one that hangs must not hold up another."""
     daemon.node("a", auto_import=True)
     daemon.node("b", auto_import=True)
     daemon.settle()
-    assert len(observers) == 1
+    assert len(observers) == 2
     assert watching(observers) == ["a", "b"]
+
+
+@pytest.fixture
+def hung(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The medium of node ``a`` does not answer whoever walks it, until the event is set."""
+    settings["medium_timeout"] = 0.05
+    go_on = threading.Event()
+    schedule = Observer.schedule
+
+    def wait(self: Observer, handler: Any, path: str, recursive: bool) -> str:
+        if path.endswith("/a"):
+            assert go_on.wait(30)
+        return schedule(self, handler, path, recursive)
+
+    monkeypatch.setattr(Observer, "schedule", wait)
+    yield go_on
+    go_on.set()
+
+
+def test_a_watch_that_cannot_begin_holds_up_nobody(
+    daemon: Any, observers: list[Observer], hung: threading.Event
+) -> None:
+    """Its node, the others and the passes go on; it begins, once, when the medium answers."""
+    daemon.node("a", auto_import=True)
+    daemon.node("b", auto_import=True)
+    request = daemon.ask("acq/file", node=db.StorageNode.get(name="a"))
+    daemon.write("acq/file", node="a")
+    for _ in range(3):
+        daemon.settle()
+    assert daemon.done(request)
+    assert watching(observers) == ["b"]
+    assert daemon.lines("takes its time") == [
+        'The watch of node "a" takes its time; other work goes on.'
+    ]
+    hung.set()
+    eventually(lambda: len(daemon.lines('Watching node "a"')) == 1)
+    daemon.settle()
+    assert sorted(watching(observers)) == ["a", "b"]
+    assert "Beginning task Catch-up on a" in daemon.said
+
+
+def test_a_watch_that_was_given_up_ends_when_its_medium_answers(
+    daemon: Any, observers: list[Observer], hung: threading.Event
+) -> None:
+    row = daemon.node("a", auto_import=True)
+    daemon.tick()
+    type(row).update(auto_import=False).execute()
+    daemon.tick()
+    assert daemon.live("a").unwatch is None
+    hung.set()
+    eventually(lambda: observers[0].watched and not observers[0].alive)
+    assert not daemon.lines("Watching node")
+
+
+def test_a_watch_that_cannot_end_holds_up_nobody(
+    daemon: Any,
+    observers: list[Observer],
+    settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """E.g. a polling observer in the middle of a walk."""
+    settings["medium_timeout"] = 0.05
+    row = daemon.node(auto_import=True)
+    daemon.settle()
+    go_on = threading.Event()
+    monkeypatch.setattr(Observer, "stop", lambda self: go_on.wait(30))
+    type(row).update(auto_import=False).execute()
+    daemon.settle()
+    assert 'Updating node "node".' in daemon.said
+    go_on.set()
+
+
+def eventually(fact: Callable[[], Any]) -> None:
+    """Wait until another thread has got so far."""
+    deadline = time.monotonic() + 30
+    while not fact():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("change", [{"auto_import": False}, {"active": False}])
@@ -250,10 +330,10 @@ def test_a_dead_observer_is_replaced(daemon: Any, observers: list[Observer]) -> 
     daemon.node("a", auto_import=True)
     daemon.settle()
     observers[0].alive = False
-    daemon.node("b", auto_import=True)
     daemon.settle()
-    assert "b" in watching(observers)
+    assert watching(observers[1:]) == ["a"]
     assert observers[-1].alive
+    assert daemon.said.count("Beginning task Catch-up on a") == 2, "something may have been missed"
 
 
 def test_a_medium_that_cannot_be_watched_is_said_once(

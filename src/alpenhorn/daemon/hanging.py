@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alpenhorn import db
 from alpenhorn.common import config
@@ -44,23 +44,60 @@ def ask(name: str, root: str | None, question: Callable[[], _T]) -> _T:
     Raises:
         MediumHangs: there is no answer, or an earlier question has not been answered yet.
     """
+    limit = config.value("daemon.medium_timeout")
+    return _limited(
+        (name, root),
+        question,
+        f'Node "{name}" is not available: its medium hangs, {root} does not answer within '
+        f"{limit:g} s (daemon.medium_timeout). It is used again when it answers.",
+    )
+
+
+def hook(owner: str, function: Callable[..., _T], *args: Any) -> _T:
+    """Call what a storage class does in the main loop, but for no longer than a medium may take.
+
+    Args:
+        owner: whose it is, such as ``"node storage1"``; while a call hangs, no other is made.
+        function: a method of the storage class.
+        *args: for it.
+
+    Returns:
+        What it returns; its exceptions are passed on.
+
+    Raises:
+        MediumHangs: it does not return, or an earlier call has not returned yet.
+        StorageError: it wants to end the program.
+    """
+    limit = config.value("daemon.medium_timeout")
+    what = f"{getattr(function, '__qualname__', function)} of {owner}"
+    text = f"{what} does not return within {limit:g} s (daemon.medium_timeout); others go on."
+    try:
+        return _limited(("hook", owner), lambda: function(*args), text)
+    except _Exited as error:
+        raise StorageError(f"{what} called sys.exit({error}): ignored.") from error
+
+
+class _Exited(Exception):
+    """Somebody else's code has called `sys.exit`, which is not his to decide."""
+
+
+def _limited(key: Hashable, question: Callable[[], _T], text: str) -> _T:
     if not db.threadsafe():
         return question()
-    limit = config.value("daemon.medium_timeout")
     with _lock:
-        hangs = _stuck.get((name, root))
+        hangs = _stuck.get(key)
         if hangs is not None and not hangs.done():
-            raise _hangs(name, root, limit)
-        _stuck.pop((name, root), None)
+            raise MediumHangs(text)
+        _stuck.pop(key, None)
     answer = _start(question)
     try:
-        return answer.result(limit)
+        return answer.result(config.value("daemon.medium_timeout"))
     except TimeoutError:
         if answer.done():
             return answer.result()
     with _lock:
-        _stuck[name, root] = answer  # type: ignore[assignment]
-    raise _hangs(name, root, limit)
+        _stuck[key] = answer  # type: ignore[assignment]
+    raise MediumHangs(text)
 
 
 def _start(question: Callable[[], _T]) -> Future[_T]:
@@ -69,6 +106,8 @@ def _start(question: Callable[[], _T]) -> Future[_T]:
     def call() -> None:
         try:
             answer.set_result(question())
+        except SystemExit as error:
+            answer.set_exception(_Exited(error.code))
         except BaseException as error:
             answer.set_exception(error)
         finally:
@@ -76,10 +115,3 @@ def _start(question: Callable[[], _T]) -> Future[_T]:
 
     threading.Thread(target=call, name=threading.current_thread().name, daemon=True).start()
     return answer
-
-
-def _hangs(name: str, root: str | None, limit: float) -> MediumHangs:
-    return MediumHangs(
-        f'Node "{name}" is not available: its medium hangs, {root} does not answer within '
-        f"{limit:g} s (daemon.medium_timeout). It is used again when it answers."
-    )

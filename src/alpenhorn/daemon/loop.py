@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import peewee as pw
 
 from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.common.units import pretty_deltat
-from alpenhorn.daemon import telemetry, updates, watch
+from alpenhorn.daemon import hanging, telemetry, updates
 from alpenhorn.daemon.group import UpdateableGroup
 from alpenhorn.daemon.hanging import MediumHangs
 from alpenhorn.daemon.jobs.init import is_initialised
@@ -26,6 +26,8 @@ from alpenhorn.daemon.routes import Routes
 from alpenhorn.db import StorageNode
 from alpenhorn.db.queries import nodes as node_queries
 from alpenhorn.errors import AlpenhornError
+from alpenhorn.extensions import stuck
+from alpenhorn.extensions.failures import printable
 from alpenhorn.scheduler import EmptyPool, FairMultiFIFOQueue, WorkerPool
 
 log = logging.getLogger(__name__)
@@ -159,13 +161,9 @@ class Loop:
 
     def _update_nodes(self, available: list[UpdateableNode]) -> None:
         for node in available:
-            with self._isolated(f"node {node.name}", "update"), self._time_to_walk(node):
+            with self._isolated(f"node {node.name}", "update"):
                 node.updated = False
                 node.updated = updates.update_node(node, self.queue)
-
-    def _time_to_walk(self, node: UpdateableNode) -> AbstractContextManager[None]:
-        """Where the watch of a node begins, its whole tree is walked here: that may take hours."""
-        return self._manager.unwatched() if watch.is_due(node) else nullcontext()
 
     def _update_groups(self) -> None:
         for group in list(self.groups.values()):
@@ -186,15 +184,23 @@ class Loop:
     def _finish(self, available: list[UpdateableNode], started: float) -> None:
         for group in list(self.groups.values()):
             with self._isolated(f"group {group.name}", "end of pass"):
-                group.io.after_update()
+                hanging.hook(f"group {group.name}", group.io.after_update)
         for node in available:
             with self._isolated(f"node {node.name}", "end of pass"):
-                node.io.after_update()
+                hanging.hook(f"node {node.name}", node.io.after_update)
+        self._replace_stuck()
         self.pool.check()
         took = self._clock() - started
         telemetry.end_of_pass(took, self.queue, self.pool)
         log.info(f"Main loop execution was {pretty_deltat(took)}.")
         self.say_tasks()
+
+    def _replace_stuck(self) -> None:
+        """Replace workers that an extension does not let go of."""
+        for call in stuck.news():
+            name = call.extension.full_name
+            log.error(f'Extension "{name}": {call.what} hangs for {printable(call.path)}.')
+            self.pool.replace_workers_on(call.node.io.fifo)
 
     def say_tasks(self) -> None:
         """Write the line about the queue."""

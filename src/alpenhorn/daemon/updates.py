@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from alpenhorn.common.units import pretty_bytes
-from alpenhorn.daemon import telemetry, watch
+from alpenhorn.daemon import hanging, telemetry, watch
 from alpenhorn.daemon.group import UpdateableGroup
 from alpenhorn.daemon.jobs import autoverify, checks, deletions, pulls, repairs, requests, staging
 from alpenhorn.daemon.node import UpdateableNode
@@ -27,7 +27,7 @@ def update_node(node: UpdateableNode, queue: FairMultiFIFOQueue) -> bool:
         Whether it was carried out: a busy node is left alone.
     """
     idle = node.idle
-    go_ahead = node.io.before_update(idle)
+    go_ahead = hanging.hook(f"node {node.name}", node.io.before_update, idle)
     watch.update(node, queue)
     node.update_free_space()
     if node.db.avail_gb is not None:
@@ -49,7 +49,7 @@ def update_group(group: UpdateableGroup, routes: Routes, host: str) -> bool:
     """Do the regular update of a group; returns whether it was carried out."""
     if not group.io.nodes:
         return False
-    go_ahead = group.io.before_update(group.idle_at_start)
+    go_ahead = hanging.hook(f"group {group.name}", group.io.before_update, group.idle_at_start)
     if not group.idle_at_start or not go_ahead:
         why = "busy" if not group.idle_at_start else "cancelled"
         log.info(f'Skipping update of group "{group.name}": {why}.')
@@ -70,7 +70,7 @@ def idle_node(node: UpdateableNode) -> None:
     if not node.updated or not idle:
         return
     newly_idle, node.worked = node.worked, False
-    node.io.idle_update(newly_idle)
+    hanging.hook(f"node {node.name}", node.io.idle_update, newly_idle)
     if node.db.auto_verify > 0:
         autoverify.step(node)
 
@@ -80,4 +80,4 @@ def idle_group(group: UpdateableGroup) -> None:
     idle = group.idle
     telemetry.idle("group", group.name, idle)
     if group.updated and idle:
-        group.io.idle_update()
+        hanging.hook(f"group {group.name}", group.io.idle_update)

@@ -1,6 +1,6 @@
 """Auto-import: file-system events become import tasks (spec: daemon.md §9.2, §9.3).
 
-One observer thread per storage class, one recursive watch per node root. A file is imported when
+One observer and one recursive watch per node root. A file is imported when
 it was created (also by a link or a move), when its writer closed it, and when its lock file went
 away. Events of our own staging directories are ignored.
 """
@@ -8,6 +8,8 @@ away. Events of our own staging directories are ignored.
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -26,8 +28,8 @@ log = logging.getLogger(__name__)
 
 _WATCHDOG_LOG = "watchdog.observers.inotify"
 
-_observers: dict[Any, Any] = {}
-"""One observer per class."""
+SOON_S = 1.0
+"""The main loop waits so long at most for a watch to begin or to end."""
 
 
 class RegisterFile(FileSystemEventHandler):
@@ -114,18 +116,87 @@ class RegisterFile(FileSystemEventHandler):
         queue_event_import(self._node, self._queue, path, begun)
 
 
+class Watch:
+    """The watch of one node's tree. What may hang with its medium is done in threads of its own.
+
+    To begin a watch, the whole tree is walked: that may take hours, or for ever if the medium
+    hangs. To end one, its observer is waited for. The main loop waits for neither (design P7), and
+    every node has an observer, since an observer is locked while it begins or ends a watch.
+
+    Args:
+        node: the node.
+        queue: where the tasks go.
+    """
+
+    def __init__(self, node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:
+        self.node = node
+        self._queue = queue
+        self._root = node.db.root or "/"
+        self._lock = threading.Lock()
+        self._observer: Any = None
+        """Set when it watches."""
+        self._ended = False
+
+    def begin(self) -> None:
+        """Begin the watch, now or when its medium answers."""
+        _watches.add(self)
+        self.node.unwatch = self.end
+        kind, timeout = self.node.io.observer, config.value("daemon.auto_import_interval")
+        if not _aside(lambda: self._begin(kind(timeout=timeout))):
+            log.info(f'The watch of node "{self.node.name}" takes its time; other work goes on.')
+
+    def is_dead(self) -> bool:
+        """Tell whether it watches no longer, though nobody has ended it."""
+        with self._lock:
+            return self._observer is not None and not self._observer.is_alive()
+
+    def end(self) -> None:
+        """End the watch, now or as soon as its medium answers."""
+        with self._lock:
+            observer, self._observer, self._ended = self._observer, None, True
+        _watches.discard(self)
+        if observer is not None:
+            _aside(partial(_stop, observer))
+
+    def _begin(self, observer: Any) -> None:
+        try:
+            observer.start()
+            observer.schedule(RegisterFile(self.node, self._queue), self._root, recursive=True)
+        except OSError as error:
+            self._cannot(error)
+            _stop(observer)
+            return
+        with self._lock:
+            if not self._ended:
+                self._observer = observer
+        if self._ended:
+            _stop(observer)
+            return
+        log.info(f'Watching node "{self.node.name}" root "{self._root}" for auto import.')
+        queue_scan(self.node, self._queue, ".", register=True, request=None)
+
+    def _cannot(self, error: OSError) -> None:
+        text = (
+            f'Cannot watch node "{self.node.name}": {error.strerror}. '
+            "If the inotify limit is reached, raise fs.inotify.max_user_watches."
+        )
+        self.node.obstacles.say("watch", text, logging.ERROR)
+        self.end()
+        if self.node.unwatch == self.end:
+            self.node.unwatch = None
+
+
+_watches: set[Watch] = set()
+
+
 def update(node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:
     """Start or stop the watch of a node, as its record says."""
-    if node.unwatch is not None and not node.db.auto_import:
+    dead = any(watch.node is node and watch.is_dead() for watch in list(_watches))
+    if node.unwatch is not None and (dead or not node.db.auto_import):
         node.unwatch()
         node.unwatch = None
-    if is_due(node):
+    if node.unwatch is None and node.db.auto_import:
         _start(node, queue)
-
-
-def is_due(node: UpdateableNode) -> bool:
-    """Tell whether the next `update` will walk the tree of the node, to begin its watch."""
-    return node.unwatch is None and bool(node.db.auto_import)
 
 
 def _start(node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:
@@ -133,51 +204,32 @@ def _start(node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:
         text = f'Cannot start auto import on node "{node.name}": nothing can watch its medium.'
         node.obstacles.say("watch", text, logging.WARNING)
         return
-    root = node.db.root or "/"
-    try:
-        observer = _observer(node.io.observer)
-        watch = observer.schedule(RegisterFile(node, queue), root, recursive=True)
-    except OSError as error:
-        text = (
-            f'Cannot watch node "{node.name}": {error.strerror}. '
-            "If the inotify limit is reached, raise fs.inotify.max_user_watches."
-        )
-        node.obstacles.say("watch", text, logging.ERROR)
-        return
-    node.unwatch = partial(_unschedule, observer, watch)
-    log.info(f'Watching node "{node.name}" root "{root}" for auto import.')
-    queue_scan(node, queue, ".", register=True, request=None)
+    logging.getLogger(_WATCHDOG_LOG).addFilter(_is_no_farewell)
+    Watch(node, queue).begin()
+
+
+def stop_all() -> None:
+    """Stop all watches; those that hang are left behind."""
+    for watch in list(_watches):
+        watch.end()
+
+
+def _aside(function: Callable[[], None]) -> bool:
+    """Call something in a thread of its own; returns whether it has ended soon."""
+    thread = threading.Thread(target=function, name=threading.current_thread().name, daemon=True)
+    thread.start()
+    thread.join(min(SOON_S, config.value("daemon.medium_timeout")))
+    return not thread.is_alive()
+
+
+def _stop(observer: Any) -> None:
+    observer.stop()
+    observer.join(timeout=10)
 
 
 def _is_no_farewell(record: logging.LogRecord) -> bool:
     """Leave out what watchdog calls an error when a watch is removed: its thread's last look."""
     return "called when the thread is inactive" not in record.getMessage()
-
-
-def _observer(kind: Any) -> Any:
-    observer = _observers.get(kind)
-    if observer is None or not observer.is_alive():
-        logging.getLogger(_WATCHDOG_LOG).addFilter(_is_no_farewell)
-        observer = kind(timeout=config.value("daemon.auto_import_interval"))
-        observer.start()
-        _observers[kind] = observer
-    return observer
-
-
-def _unschedule(observer: Any, watch: Any) -> None:
-    try:
-        observer.unschedule(watch)
-    except (KeyError, OSError) as error:
-        log.debug(f"Cannot remove a watch: {error!r}")
-
-
-def stop_all() -> None:
-    """Stop and join all observers."""
-    for observer in _observers.values():
-        observer.stop()
-    for observer in _observers.values():
-        observer.join(timeout=10)
-    _observers.clear()
 
 
 def _text(path: bytes | str) -> str:

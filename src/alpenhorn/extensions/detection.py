@@ -22,7 +22,7 @@ from alpenhorn.common.names import (
     vet_path,
 )
 from alpenhorn.errors import ExtensionError, InvalidName
-from alpenhorn.extensions import failures
+from alpenhorn.extensions import failures, stuck
 from alpenhorn.extensions.failures import printable
 from alpenhorn.extensions.import_detect import ImportCallback, ImportDetectExtension
 from alpenhorn.extensions.loader import import_detection
@@ -98,10 +98,11 @@ def _ask(
     """Call one extension, whatever may come of it."""
     start = clock()
     try:
-        return _understood(extension.detect(path, node))
+        with stuck.on_record("detect", extension, path, node):
+            return _understood(extension.detect(path, node))
     except pw.OperationalError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failures.report("detect", extension, path, error)
         raise DetectFailed(extension, path) from error
     finally:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 _reported: set[tuple[object, ...]] = set()
 
 
-def report(what: str, extension: Extension, path: PurePath, error: Exception) -> None:
+def report(what: str, extension: Extension, path: PurePath, error: BaseException) -> None:
     """Log an ERROR about one exception; may be called from any thread.
 
     Args:
@@ -47,6 +47,6 @@ def printable(name: object) -> str:
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
-def _place(error: Exception) -> tuple[str, int | None] | None:
+def _place(error: BaseException) -> tuple[str, int | None] | None:
     frames = traceback.extract_tb(error.__traceback__)
     return (frames[-1].filename, frames[-1].lineno) if frames else None

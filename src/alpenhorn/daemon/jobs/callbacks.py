@@ -16,7 +16,7 @@ from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.db.connection import change
 from alpenhorn.db.queries.imports import Registered
 from alpenhorn.errors import AlpenhornError
-from alpenhorn.extensions import failures
+from alpenhorn.extensions import failures, stuck
 from alpenhorn.extensions.detection import Detection
 from alpenhorn.scheduler import FairMultiFIFOQueue, Task
 
@@ -57,7 +57,7 @@ class Calls:
                 _call(detection, result, self._node)
             except pw.OperationalError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 failures.report("callback", detection.extension, result.path, error)
                 raise CallbackFailed(index, str(error)) from error
 
@@ -91,7 +91,7 @@ def _try(detection: Detection, result: Registered, node: UpdateableNode) -> bool
     try:
         with change():
             _call(detection, result, node)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failures.report("callback", detection.extension, result.path, error)
         return False
     return True
@@ -99,7 +99,8 @@ def _try(detection: Detection, result: Registered, node: UpdateableNode) -> bool
 
 def _call(detection: Detection, result: Registered, node: UpdateableNode) -> Any:
     callback: Any = detection.callback
-    return callback(result.copy, result.new_file, result.new_acq, node)
+    with stuck.on_record("callback", detection.extension, result.path, node):
+        return callback(result.copy, result.new_file, result.new_acq, node)
 
 
 def _is_atomic(detection: Detection) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from alpenhorn import events
 from alpenhorn.common import config
+from alpenhorn.daemon import hanging
 from alpenhorn.daemon.group import UpdateableGroup
 from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD, a_few_batches
 from alpenhorn.daemon.routes import Routes
@@ -50,9 +51,9 @@ def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
         group.patience.tried(request.id)
         request.group_to = group.db
     if group.io.do_pull_search:
-        group.io.search_many(requests)
+        hanging.hook(f"group {group.name}", group.io.search_many, requests)
     else:
-        group.io.pull_many(requests, did_search=False)
+        hanging.hook(f"group {group.name}", group.io.pull_many, requests, False)
 
 
 def _close(group: UpdateableGroup) -> bool:
