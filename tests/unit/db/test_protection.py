@@ -70,6 +70,22 @@ def test_what_was_published_from_another_host_does_not_count_after_a_move(
     assert deletion.claim(field.id, [copy.id], {}).taken
 
 
+def test_a_node_whose_medium_is_away_counts_as_resting_where_it_was_seen_last(
+    archives, released, field
+):
+    """Of two archive nodes on one disk of this host, one root is unmounted at this moment."""
+    copy = released(number=2)
+    for archive in archives[:2]:
+        archive.host = field.host
+        archive.save()
+        stores.publish(archive, "file system 1f")
+    seen = {archives[0].id: ("device", 801)}
+    claim = deletion.claim(field.id, [copy.id], seen)
+    assert (claim.taken, [count for _, count in claim.refused]) == ([], [1])
+    stores.publish(archives[1], "file system 2a")
+    assert ids(item.copy for item in deletion.claim(field.id, [copy.id], seen).taken) == [copy.id]
+
+
 def test_a_store_is_published_once(archives):
     stores.publish(archives[0], "device 801")
     stores.publish(archives[0], "device 801")

@@ -154,8 +154,8 @@ def claim(
         node_id: the node.
         copy_ids: copies on it.
         stores: for nodes that this host can see, a key of the physical store that they rest on;
-            nodes with one key count once (invariant 3). Of the nodes of other hosts it is known
-            what their daemons have published.
+            nodes with one key count once (invariant 3). Of other nodes it is known what their
+            daemons have published.
         rule: what must be left elsewhere.
     """
     result = Claim()
@@ -172,7 +172,7 @@ def claim(
         protectors = guards([copy.file_id for copy in copies], rule)
         sources = _pending_sources(node_id, [copy.file_id for copy in copies])
         missing_b = _missing_bytes(node)
-        known = {**published.elsewhere(node.host), **stores}
+        known = published.known(stores)
         for copy in sorted(copies, key=_released_first):
             if not _wants_to_go(copy, missing_b > 0) or copy.file_id in sources:
                 continue

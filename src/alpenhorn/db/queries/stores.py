@@ -6,6 +6,7 @@ the stores of its own host only; what those of other hosts have published tells 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from alpenhorn.db.connection import change
@@ -32,16 +33,23 @@ def publish(node: StorageNode, store: str) -> None:
         ).execute()
 
 
-def elsewhere(host: str | None) -> dict[int, tuple[str, str]]:
-    """Return host and store of the nodes of other hosts, by node id; one statement.
+def known(seen: Mapping[int, object]) -> dict[int, object]:
+    """Return a key of the store of each node of which one is known, by node id; one statement.
 
-    A node that has moved to another host since is left out: nobody knows.
+    A node that has moved to another host since it was published is left out: nobody knows.
+
+    Args:
+        seen: keys of the stores that this host sees at this moment, by node id. A node of this
+            host that it does not see (its medium is not there) counts as resting where it did
+            when it was seen last: on the store of those that were there too.
     """
     if not doorbell.available():
-        return {}
+        return dict(seen)
     query: Any = (
         NodeStore.select(NodeStore.node_id, NodeStore.host, NodeStore.store)
         .join(StorageNode, on=(StorageNode.id == NodeStore.node_id))
-        .where(NodeStore.host == StorageNode.host, NodeStore.host != (host or ""))
+        .where(NodeStore.host == StorageNode.host)
     )
-    return {node_id: (its_host, store) for node_id, its_host, store in tuples(query)}
+    places = {node_id: (host, store) for node_id, host, store in tuples(query)}
+    now = {places[node_id]: key for node_id, key in seen.items() if node_id in places}
+    return {**{node_id: now.get(place, place) for node_id, place in places.items()}, **seen}
