@@ -25,9 +25,9 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 from bulkwork import backlog, idle, latency, report  # noqa: E402
-from bulkwork.program import public  # noqa: E402
 from bulkwork.rows import ROWS, measure  # noqa: E402
 from bulkwork.setting import Setting, Sizes, setting  # noqa: E402
+from programs import public  # noqa: E402
 
 PAGE = HERE.parent / "docs" / "performance.md"
 

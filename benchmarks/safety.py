@@ -30,10 +30,10 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 import peewee as pw  # noqa: E402
+from programs import OURS, Program, public  # noqa: E402
 from safetywork import arriving, removing  # noqa: E402
 from safetywork.disks import enter_own_mounts  # noqa: E402
 from safetywork.outcome import CannotRun, Outcome  # noqa: E402
-from safetywork.program import OURS, Program, public  # noqa: E402
 from safetywork.site import Site  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 

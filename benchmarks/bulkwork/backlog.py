@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from programs import OURS
+
 from bulkwork import trees
 from bulkwork.index import Index
-from bulkwork.program import OURS, Daemon
+from bulkwork.program import Daemon
 from bulkwork.report import Fact
 from bulkwork.rows import HOST, make_root, pull_by_ssh
 from bulkwork.setting import Setting, remove

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from programs import OURS
+
 from bulkwork.index import NOW, Index
-from bulkwork.program import OURS, Daemon, cpu_of
+from bulkwork.program import Daemon, cpu_of
 from bulkwork.report import Fact
 from bulkwork.rows import HOST
 from bulkwork.setting import Setting, remove

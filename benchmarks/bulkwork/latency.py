@@ -9,8 +9,10 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from programs import OURS
+
 from bulkwork.index import NOW, Index
-from bulkwork.program import OURS, Daemon
+from bulkwork.program import Daemon
 from bulkwork.report import Fact
 from bulkwork.setting import Setting, remove
 from bulkwork.trees import ACQ

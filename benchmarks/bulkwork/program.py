@@ -1,4 +1,4 @@
-"""One of the programs that are compared: its commands, its daemons, and what they cost."""
+"""A running daemon of one of the programs that are compared, and what it costs."""
 
 from __future__ import annotations
 
@@ -6,40 +6,15 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from programs import Program
 
 PATIENCE_S = 1200.0
 _BEGUN = re.compile(rb"Beginning task (?!Tidy|Init|Updat)")
 _TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True)
-class Program:
-    """How a program is started."""
-
-    name: str
-    shell: tuple[str, ...]
-    daemon: tuple[str, ...]
-
-
-OURS = Program(
-    "ours",
-    (sys.executable, "-m", "alpenhorn", "--test-isolation"),
-    (sys.executable, "-m", "alpenhorn.daemon", "--test-isolation"),
-)
-
-
-def public(directory: Path) -> Program:
-    """The public program, from the directory that holds its commands."""
-    return Program(
-        "public",
-        (str(directory / "alpenhorn"), "--test-isolation"),
-        (str(directory / "alpenhornd"), "--test-isolation"),
-    )
 
 
 class Daemon:

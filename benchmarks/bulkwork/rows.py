@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from programs import OURS, Program
+
 from bulkwork.index import Index
-from bulkwork.program import OURS, Daemon, Program, run
+from bulkwork.program import Daemon, run
 from bulkwork.setting import Setting, remove
 from bulkwork.trees import File, rewrite
 

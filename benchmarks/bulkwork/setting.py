@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from programs import OURS, Program
+
 import servers
 import sshd
 from bulkwork import trees
 from bulkwork.index import Index
-from bulkwork.program import OURS, Program, run
+from bulkwork.program import run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

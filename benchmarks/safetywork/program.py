@@ -1,4 +1,4 @@
-"""The two programs that are compared, and a running daemon of one of them."""
+"""A running daemon of one of the programs that are compared."""
 
 from __future__ import annotations
 
@@ -6,37 +6,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from programs import Program
+
 _TASKS = re.compile(r"Tasks: (\d+) queued, \d+ deferred, (\d+) in-progress")
-
-
-@dataclass(frozen=True)
-class Program:
-    """How a program is started."""
-
-    name: str
-    shell: tuple[str, ...]
-    daemon: tuple[str, ...]
-
-
-OURS = Program(
-    "ours",
-    (sys.executable, "-m", "alpenhorn", "--test-isolation"),
-    (sys.executable, "-m", "alpenhorn.daemon", "--test-isolation"),
-)
-
-
-def public(directory: Path) -> Program:
-    """The public program, from the directory that holds its commands."""
-    return Program(
-        "public",
-        (str(directory / "alpenhorn"), "--test-isolation"),
-        (str(directory / "alpenhornd"), "--test-isolation"),
-    )
 
 
 class Daemon:

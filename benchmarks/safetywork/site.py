@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from programs import Program
+
 import sshd
 from safetywork.disks import Disk
 from safetywork.index import Index
-from safetywork.program import Daemon, Program
+from safetywork.program import Daemon
 from servers import Server
 
 PLUGINS = Path(__file__).parent / "plugins"
