@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from alpenhorn import db
+from alpenhorn.cli import waiting
 
 
 @pytest.fixture
@@ -126,3 +128,81 @@ def test_auto_repair_needs_our_tables(site: Any, run: Any) -> None:
     assert result.code == 1
     assert "alpenhorn db init" in result.stderr
     assert run("group", "modify", "n", "--no-auto-repair").code == 0
+
+
+# ---- --wait
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Between two looks of ``--wait``, does the next step; the clock goes on."""
+    steps: list[Any] = []
+    now = [100.0]
+
+    def pause(seconds: float) -> None:
+        now[0] += seconds
+        assert now[0] < 10_000, "nobody ends the waiting"
+        if steps:
+            steps.pop(0)()
+
+    monkeypatch.setattr(waiting, "clock", lambda: now[0])
+    monkeypatch.setattr(waiting, "pause", pause)
+    return steps
+
+
+def end(path: str, **values: Any) -> None:
+    """End the request for a file, as a daemon does: completed, with its copy, or cancelled."""
+    file = db.ArchiveFile.get(name=path)
+    if values.get("completed"):
+        db.ArchiveFileCopy.update(has_file="Y").where(
+            db.ArchiveFileCopy.file == file, db.ArchiveFileCopy.node == db.StorageNode.get(name="n")
+        ).execute()
+    request = db.ArchiveFileCopyRequest
+    request.update(**values).where(request.file == file).execute()
+
+
+def test_wait_follows_the_repair_to_its_end(site: Any, run: Any, daemon: Any) -> None:
+    daemon += [lambda: end("corrupt", completed=True), lambda: end("missing", completed=True)]
+    result = run("node", "repair", "n", "--force", "--wait")
+    assert result.stdout.splitlines()[-1].startswith("Done: 2 of 2 files (8 B) in ")
+    assert not daemon
+    assert result.code == 1, "one file could not be repaired"
+
+
+def test_wait_tells_of_a_transfer_that_was_cancelled(site: Any, run: Any, daemon: Any) -> None:
+    daemon += [lambda: end("corrupt", completed=True), lambda: end("missing", cancelled=True)]
+    result = run("node", "repair", "--all", "--force", "--wait")
+    assert result.stdout.splitlines()[-1].startswith("Failed: 1 of 2 files (4 B) in ")
+    assert "; 1 cancelled." in result.stdout
+    assert result.code == 3
+
+
+def test_wait_gives_up_and_says_why(site: Any, run: Any, daemon: Any) -> None:
+    result = run("node", "repair", "n", "--force", "--wait", "--timeout", "20")
+    assert result.stdout.splitlines()[-1].startswith("Timed out: 0 of 2 files (0 B) in ")
+    assert "2 pending" in result.stdout
+    assert result.code == 4
+
+
+def test_wait_with_json_is_one_object(site: Any, run: Any, daemon: Any) -> None:
+    daemon += [lambda: end("corrupt", completed=True), lambda: end("missing", completed=True)]
+    result = run("node", "repair", "n", "--force", "--wait", "--json")
+    shown = json.loads(result.stdout)
+    assert (shown["requested"], shown["waited"]["result"], shown["waited"]["done"]) == (
+        2,
+        "done",
+        2,
+    )
+    assert result.code == 1
+
+
+def test_nothing_to_repair_is_nothing_to_wait_for(site: Any, run: Any, daemon: Any) -> None:
+    result = run("node", "repair", "arc", "--force", "--wait")
+    assert result.stdout == "No files to repair.\n"
+    assert result.code == 0
+
+
+@pytest.mark.parametrize("words", [["--check", "--wait"], ["--force", "--timeout", "3"]])
+def test_wait_and_its_rules(site: Any, run: Any, words: list[str]) -> None:
+    assert run("node", "repair", "n", *words).code == 2
+    assert requests() == []

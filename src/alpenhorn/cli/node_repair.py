@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from alpenhorn.cli import confirm, options, render
-from alpenhorn.cli.command import Rule, command, exclusive, given
+from alpenhorn.cli import confirm, options, render, waiting
+from alpenhorn.cli.command import Rule, command, exclusive, given, requires
 from alpenhorn.cli.confirm import counted, files
 from alpenhorn.common.logger import echo
 from alpenhorn.common.units import pretty_bytes
@@ -18,6 +18,8 @@ from alpenhorn.db.queries.repair import Case
 from alpenhorn.services import lookup
 from alpenhorn.services.limits import file_filter
 from alpenhorn.services.repair import RepairPlan, plan_repair
+from alpenhorn.services.waiting import Outcome, Progress
+from alpenhorn.services.waiting_work import repairs
 
 _NOT_NEEDED = {
     Case.REQUESTED: "wait for transfers already requested",
@@ -36,7 +38,13 @@ def _no_question_in_json(ctx: click.Context) -> None:
         raise click.UsageError("--json may only be used with --check or --force", ctx)
 
 
-_RULES: tuple[Rule, ...] = (_node_or_all, exclusive("check", "force"), _no_question_in_json)
+_RULES: tuple[Rule, ...] = (
+    _node_or_all,
+    exclusive("check", "force"),
+    exclusive("check", "wait"),
+    requires("timeout", "wait"),
+    _no_question_in_json,
+)
 
 
 @command("repair", *_RULES, example="alpenhorn node repair demo_storage1 --force")
@@ -45,6 +53,7 @@ _RULES: tuple[Rule, ...] = (_node_or_all, exclusive("check", "force"), _no_quest
 @options.acq_option
 @options.file_list_option
 @options.confirm_options()
+@waiting.wait_and_timeout
 @options.json_option
 def repair(
     node: str | None,
@@ -53,6 +62,8 @@ def repair(
     file_list: str | None,
     check: bool,
     force: bool,
+    wait: bool,
+    timeout: float | None,
     as_json: bool,
 ) -> int:
     """Replace corrupt and missing copies on the storage node NODE.
@@ -60,9 +71,12 @@ def repair(
     Each copy that should be there is transferred again from the best healthy copy: on an active
     node, on an archive node if there is one. Copies that cannot be repaired, since there is no
     healthy copy, are listed; the exit status is 1 then.
+
+    With --wait the transfers that it asked for are followed.
     """
     record = None if node is None else lookup.node(node)
     limits = file_filter(acqs, file_list, record.root if record else None)
+    work = repairs(record, limits) if wait else None
     seen: list[RepairPlan] = []
     made: list[int] = []
 
@@ -75,16 +89,27 @@ def repair(
         echo(f"Requested {counted(count, 'transfer')}.")
 
     with _quiet(as_json):
-        confirm.two_passes(
+        done = confirm.two_passes(
             find,
             _announce,
             report,
             check=confirm.check_if_redirected(file_list, check, force),
             force=force,
         )
+    waited = _follow(work if done else waiting.NOT_DONE, timeout, as_json) if wait else None
     if as_json:
-        render.show_json(_as_object(seen[-1], sum(made)))
+        shown = _as_object(seen[-1], sum(made))
+        render.show_json(shown | {"waited": waiting.as_object(*waited)} if waited else shown)
+    if waited and waited[1] is not Outcome.DONE:
+        return waited[1].value
     return 1 if seen[-1].hopeless else 0
+
+
+def _follow(asked: waiting.Asked, timeout: float | None, as_json: bool) -> tuple[Progress, Outcome]:
+    progress, outcome = waiting.followed(asked, timeout)
+    if progress.tally.total and not as_json:
+        echo(waiting.closing(progress, outcome))
+    return progress, outcome
 
 
 @contextmanager

@@ -47,7 +47,7 @@ _HEADS = {
 }
 _LEAST_S = 1.0
 
-_options = options.all_of(
+wait_and_timeout = options.all_of(
     options.flag("--wait", help="Follow the work until it is done; exit status 3: some failed."),
     click.option(
         "--timeout",
@@ -55,6 +55,11 @@ _options = options.all_of(
         type=options.ZERO_OR_MORE,
         help="With --wait: give up after so many seconds, with exit status 4.",
     ),
+)
+"""For commands with a ``--json`` of their own."""
+
+_options = options.all_of(
+    wait_and_timeout,
     options.flag("--json", "as_json", help="With --wait: print one JSON object at the end."),
 )
 
@@ -97,16 +102,21 @@ def follow(asked: Asked, timeout_s: float | None, as_json: bool) -> Outcome:
     Returns:
         How it ended; its value is the exit status.
     """
+    progress, outcome = followed(asked, timeout_s)
+    if as_json:
+        show_json(as_object(progress, outcome))
+    elif progress.tally.total != 0:
+        echo(closing(progress, outcome))
+    return outcome
+
+
+def followed(asked: Asked, timeout_s: float | None) -> tuple[Progress, Outcome]:
+    """Do what `follow` does, but print nothing at the end."""
     if isinstance(asked, Outcome) or asked is None:
         progress = Progress(Tally(total=0), 0.0, outcome=asked or Outcome.DONE)
     else:
         progress = _to_the_end(asked, timeout_s)
-    outcome = progress.outcome or Outcome.DONE
-    if as_json:
-        show_json(_as_object(progress, outcome))
-    elif progress.tally.total != 0:
-        echo(closing(progress, outcome))
-    return outcome
+    return progress, progress.outcome or Outcome.DONE
 
 
 def closing(progress: Progress, outcome: Outcome) -> str:
@@ -160,7 +170,8 @@ def _display() -> AbstractContextManager[Callable[[Progress], None]]:
     return display(amount, reason)
 
 
-def _as_object(progress: Progress, outcome: Outcome) -> dict[str, Any]:
+def as_object(progress: Progress, outcome: Outcome) -> dict[str, Any]:
+    """Say how work ended, for ``--json``."""
     tally = progress.tally
     return {
         "result": outcome.name.lower(),

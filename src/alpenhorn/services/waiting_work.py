@@ -1,4 +1,4 @@
-"""The kinds of work that can be followed: copies, verification, removal, scan, import.
+"""The kinds of work that can be followed: copies, repair, verification, removal, scan, import.
 
 A `Work` is made *before* the requests are written: it remembers what the index says then, so that
 only what comes of these requests is counted afterwards.
@@ -89,6 +89,48 @@ class CopyWork:
     def _fates(self, first_id: int, last_id: int) -> dict[Fate, Sums]:
         found = self._route.fates(first_id, last_id) if first_id <= last_id else {}
         return {fate: found.get(fate, NO_FILES) for fate in Fate}
+
+
+class RepairWork:
+    """The transfers that a repair asks for; those that were pending before are not followed.
+
+    Args:
+        node: whose copies are repaired; None: those of all nodes.
+        files: the files.
+    """
+
+    def __init__(self, node: StorageNode | None, files: Files) -> None:
+        self._group_id = node.group_id if node else None
+        self._files = files
+        self._first = waiting.last_request() + 1
+        self._last = 0
+        self._routes: list[waiting.Route] = []
+
+    def begin(self) -> None:
+        """Take in the requests made up to now."""
+        self._last = waiting.last_request()
+        found = waiting.routes(self._first, self._last, self._group_id)
+        self._routes = [waiting.Route(node, group, self._files) for node, group in found]
+
+    def tally(self) -> Tally:
+        """Look how far it is, in one statement per route."""
+        sums = [route.fates(self._first, self._last) for route in self._routes]
+        fates = {fate: _plus(*(found.get(fate, NO_FILES) for found in sums)) for fate in Fate}
+        done = _plus(fates[Fate.COMPLETED], fates[Fate.SATISFIED])
+        failed, pending = fates[Fate.CANCELLED], fates[Fate.PENDING]
+        return Tally(done, failed, pending, done[0] + failed[0] + pending[0], "cancelled")
+
+    def stuck(self, pending: int) -> list[Stuck]:
+        """Say what does not move, in two statements per route."""
+        found: list[Stuck] = []
+        for route in self._routes:
+            group = StorageGroup.get_by_id(route.group_id)
+            left = route.fates(self._first, self._last).get(Fate.PENDING, NO_FILES)[0]
+            if left:
+                where = f'of Group "{group.name}"'
+                found += _idle(waiting.places_in(route.group_id), where, left)
+                found += map(_stuck, route.reasons(self._first, self._last))
+        return found
 
 
 class CheckWork:
@@ -215,6 +257,11 @@ def copies(node: StorageNode, group: StorageGroup, limits: FileFilter) -> Work:
         limits: limits on the files. Those on copies in other groups are left out: they change.
     """
     return CopyWork(node, group, Files(replace(limits, healthy_in_none=())))
+
+
+def repairs(node: StorageNode | None, limits: FileFilter) -> Work:
+    """Follow repairs on a node (None: on all nodes); to be called before they are asked for."""
+    return RepairWork(node, Files(limits))
 
 
 def copy_of(file: ArchiveFile, node: StorageNode, group: StorageGroup) -> Work:

@@ -216,6 +216,21 @@ def last_request() -> int:
     return _highest(Request)
 
 
+def routes(first_id: int, last_id: int, group_id: int | None) -> list[tuple[int, int]]:
+    """Return source node and destination group of copy requests in a range of ids, each once.
+
+    Args:
+        first_id: the lowest id.
+        last_id: the highest id.
+        group_id: only into this group; None: into any.
+    """
+    query = Request.select(Request.node_from, Request.group_to).distinct()
+    query = query.where(Request.id >= first_id, Request.id <= last_id)
+    if group_id is not None:
+        query = query.where(Request.group_to == group_id)
+    return sorted((int(node), int(group)) for node, group in tuples(query))
+
+
 def last_copy() -> int:
     """Return the highest id of a copy, 0 if there is none."""
     return _highest(ArchiveFileCopy)
