@@ -244,3 +244,59 @@ def test_kill9_in_the_middle_of_an_import(new_site: NewSite, seed: int) -> None:
     assert on_disk(site["alpenhost1"].root) == files
     assert_no_duplicates(site)
     assert_no_traceback(site)
+
+
+def test_kill9_cuts_a_chain_of_auto_actions_and_nobody_asks_again(new_site: NewSite) -> None:
+    """Import on 1, auto-sync to two archives, auto-clean of 1; each daemon is killed on the way."""
+    files = contents(300, seed=8)
+    site = new_site(*HOSTS, batch_files=40, update_interval=2)
+    make_nodes(site, kind="A")
+    for node in ("node2", "node3"):
+        site.do("group", "autosync", node, "node1")
+    site.do("node", "autoclean", "node1", "node3")
+    write(site["alpenhost1"].root, files)
+    site.do("node", "scan", "node1", "--register-new")
+    site.start(*HOSTS)
+    gone = partial(count, site, "node1", "NN")
+    known = "SELECT count(*) FROM archivefile"
+    kills = [
+        kill_and_restart(site, "alpenhost1", lambda: site.value(known), 20, 300),
+        kill_and_restart(site, "alpenhost3", partial(present, site, "node3"), 20, 300),
+        kill_and_restart(site, "alpenhost2", partial(present, site, "node2"), 60, 300),
+        kill_and_restart(site, "alpenhost1", gone, 20, 300),
+    ]
+    assert any(kills), "killed too late"
+    site.wait(lambda: present(site, "node2") == present(site, "node3") == 300)
+    site.wait(lambda: gone() == 300, what="the end of the chain")
+    site.wait(lambda: nothing_pending(site))
+    assert on_disk(site["alpenhost1"].root) == {}
+    for host in HOSTS[1:]:
+        held = on_disk(site[host].root)
+        assert {path: held.get(path) for path in files} == files
+    assert_no_duplicates(site)
+    assert_no_traceback(site)
+
+
+def test_kill9_cuts_a_bulk_verification_and_nobody_asks_again(new_site: NewSite) -> None:
+    files = contents(1500, seed=9)
+    site = new_site(*HOSTS, batch_files=1500, update_interval=2)
+    make_nodes(site)
+    write(site["alpenhost1"].root, files)
+    register(site, files, "node1")
+    bad = sorted(files)[::100]
+    for path in bad:
+        (site["alpenhost1"].root / path).write_bytes(bytes(len(files[path])))
+    site.do("node", "verify", "node1", "--all", "--force")
+    assert count(site, "node1", "MY") == 1500
+    site.start("alpenhost1")
+
+    def verified() -> int:
+        return 1500 - count(site, "node1", "MY")
+
+    kills = [kill_and_restart(site, "alpenhost1", verified, least, 1500) for least in (1, 500)]
+    assert any(kills), "killed too late"
+    site.wait(lambda: verified() == 1500)
+    states = site.states("node1")
+    assert {path for path, state in states.items() if state == "XY"} == set(bad)
+    assert present(site, "node1") == 1500 - len(bad)
+    assert_no_traceback(site)
