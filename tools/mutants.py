@@ -146,7 +146,7 @@ MUTANTS = (
         14,
     ),
     Mutant(
-        "db/queries/transfers.py",
+        "db/queries/pending.py",
         "(Request.completed == False, Request.cancelled == False)",
         "(Request.completed == False,)",
         f"{_REQUESTS}22_a_request_cancelled_during",
