@@ -57,6 +57,16 @@ def test_a_copy_that_is_being_deleted_at_this_moment_is_not_recorded(make, sourc
     assert end(request) == (False, False)
 
 
+def test_a_copy_whose_deletion_was_cancelled_too_late_is_not_recorded(make, source, dest, claimed):
+    """The file that has just landed is about to be removed; after a kill nothing would tell."""
+    request = make.request("a/f", source, "target")
+    claimed("a/f", dest)
+    db.ArchiveFileCopy.update(wants_file="Y").execute()
+    assert not transfers.finish(dest, [arrived(request)]).recorded
+    assert make.states(dest) == {"a/f": "MY"}
+    assert end(request) == (False, False)
+
+
 def test_a_new_archive_copy_rings_for_the_released_ones(make, source):
     archive = make.node("arc", group="target", storage_type="A")
     make.copy("a/f", source, "Y", "N")

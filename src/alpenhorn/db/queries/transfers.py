@@ -139,14 +139,13 @@ def corrupt_on(node: StorageNode, file_ids: Sequence[int]) -> set[int]:
 
 
 def _going(copies: Sequence[ArchiveFileCopy]) -> set[int]:
-    """Return the files of those copies that somebody is deleting at this moment."""
-    suspect = [
-        copy.id
-        for copy in copies
-        if copy.has_file == HasFile.SUSPECT and copy.wants_file == WantsFile.RELEASED
-    ]
+    """Return the files of those copies that somebody is deleting at this moment.
+
+    Also of those that are wanted again meanwhile: what has landed is about to be removed.
+    """
     query = ArchiveFileCopy.select(ArchiveFileCopy.file).where(being_deleted(ArchiveFileCopy))
-    return {file_id for (file_id,) in by_ids(tuples(query), ArchiveFileCopy.id, suspect)}
+    ids = [copy.id for copy in copies]
+    return {file_id for (file_id,) in by_ids(tuples(query), ArchiveFileCopy.id, ids)}
 
 
 def _store_copies(
