@@ -8,7 +8,7 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.db.operations import TransferAttempt
-from alpenhorn.db.queries import transfers
+from alpenhorn.db.queries import deletion, evidence, transfers
 
 
 def arrived(request, space=512, started=100.0, ended=160.5):
@@ -65,6 +65,18 @@ def test_a_copy_whose_deletion_was_cancelled_too_late_is_not_recorded(make, sour
     assert not transfers.finish(dest, [arrived(request)]).recorded
     assert make.states(dest) == {"a/f": "MY"}
     assert end(request) == (False, False)
+
+
+def test_a_copy_that_was_removed_while_its_replacement_landed_is_not_recorded(
+    make, source, dest, claimed
+):
+    """The removal hit the very file that had landed."""
+    request = make.request("a/f", source, "target")
+    before = evidence.last_claim()
+    deletion.removed([claimed("a/f", dest).id])
+    assert not transfers.finish(dest, [arrived(request)], since=before).recorded
+    assert make.states(dest) == {"a/f": "NN"}
+    assert transfers.finish(dest, [arrived(request)], since=evidence.last_claim()).recorded
 
 
 def test_a_new_archive_copy_rings_for_the_released_ones(make, source):

@@ -17,7 +17,7 @@ from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.operations import DeletionEvidence
 from alpenhorn.db.queries import doorbell, releases
-from alpenhorn.db.queries.common import chunks
+from alpenhorn.db.queries.common import by_ids, chunks, tuples
 from alpenhorn.db.queries.protection import Guard, being_deleted
 from alpenhorn.db.storage import StorageNode
 
@@ -66,6 +66,23 @@ def is_claimed(copy: ArchiveFileCopy) -> bool:
         ArchiveFileCopy.id == copy.id, being_deleted(ArchiveFileCopy)
     )
     return bool(query.exists())
+
+
+def last_claim() -> int:
+    """Return the number of the last claim there was; 0 if none is on record."""
+    if not doorbell.available():
+        return 0
+    row: Any = DeletionEvidence
+    return int(row.select(pw.fn.MAX(row.id)).scalar() or 0)
+
+
+def removed_since(claim: int, copy_ids: Sequence[int]) -> set[int]:
+    """Return those of the copies that were removed under claims made after that one."""
+    if not doorbell.available():
+        return set()
+    row: Any = DeletionEvidence
+    query = row.select(row.copy_id).where(row.id > claim, row.removed.is_null(False))
+    return {copy_id for (copy_id,) in by_ids(tuples(query), row.copy_id, copy_ids)}
 
 
 def end_stale_claims(node: StorageNode) -> None:

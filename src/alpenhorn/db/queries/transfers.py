@@ -14,7 +14,7 @@ from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.operations import TransferAttempt
-from alpenhorn.db.queries import autoactions, deletion, doorbell, verification
+from alpenhorn.db.queries import autoactions, deletion, doorbell, evidence, verification
 from alpenhorn.db.queries.common import by_id, by_ids, chunks, lock_files, tuples
 from alpenhorn.db.queries.pending import is_pending
 from alpenhorn.db.queries.protection import being_deleted
@@ -60,12 +60,18 @@ class Attempt:
 
 
 @repeat_on_deadlock
-def finish(node_to: StorageNode, arrived: Sequence[Arrived]) -> Finished:
+def finish(node_to: StorageNode, arrived: Sequence[Arrived], since: int | None = None) -> Finished:
     """Record verified copies, complete their requests, do the auto-actions; one transaction.
 
     A request that was cancelled meanwhile stays cancelled, though its copy is recorded
-    (invariant 22). A copy that is being deleted at this moment is not recorded: its request stays
-    pending and is tried again.
+    (invariant 22). A copy that is being deleted at this moment, or was removed meanwhile, is not
+    recorded: its request stays pending and is tried again.
+
+    Args:
+        node_to: where the files are.
+        arrived: the files.
+        since: what `evidence.last_claim` said before anybody looked whether they are wanted;
+            None: nobody asked it.
 
     Returns:
         Which copies were recorded, and which requests were completed.
@@ -80,7 +86,7 @@ def finish(node_to: StorageNode, arrived: Sequence[Arrived]) -> Finished:
                 [item.file_id for item in arrived],
             )
         }
-        going = _going(list(existing.values()))
+        going = _going(list(existing.values()), since)
         good = [item for item in arrived if item.file_id not in going]
         _store_copies(node_to, good, existing)
         completed = _complete(good)
@@ -138,14 +144,17 @@ def corrupt_on(node: StorageNode, file_ids: Sequence[int]) -> set[int]:
     return {row for (row,) in by_ids(query.tuples(), ArchiveFileCopy.file, file_ids)}
 
 
-def _going(copies: Sequence[ArchiveFileCopy]) -> set[int]:
-    """Return the files of those copies that somebody is deleting at this moment.
+def _going(copies: Sequence[ArchiveFileCopy], since: int | None = None) -> set[int]:
+    """Return the files of those copies that somebody is deleting, or has removed meanwhile.
 
-    Also of those that are wanted again meanwhile: what has landed is about to be removed.
+    Also of those that are wanted again by now: the removal may have hit, or will hit, the very file
+    that has landed.
     """
     query = ArchiveFileCopy.select(ArchiveFileCopy.file).where(being_deleted(ArchiveFileCopy))
     ids = [copy.id for copy in copies]
-    return {file_id for (file_id,) in by_ids(tuples(query), ArchiveFileCopy.id, ids)}
+    files = {file_id for (file_id,) in by_ids(tuples(query), ArchiveFileCopy.id, ids)}
+    removed = set() if since is None else evidence.removed_since(since, ids)
+    return files | {copy.file_id for copy in copies if copy.id in removed}
 
 
 def _store_copies(

@@ -19,7 +19,7 @@ from alpenhorn import events
 from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.common.units import pretty_bytes
 from alpenhorn.db import ArchiveFileCopyRequest, StorageNode
-from alpenhorn.db.queries import pending, transfers
+from alpenhorn.db.queries import evidence, pending, transfers
 from alpenhorn.errors import AlpenhornError
 from alpenhorn.io.default.jobs import report, route
 from alpenhorn.io.default.jobs.batching import Tally, batches, loudness
@@ -93,6 +93,7 @@ def pull_job(
         did_search: has somebody looked for untracked files already?
         target: where a single file goes, if not to its own path; absolute, below the root.
     """
+    since = evidence.last_claim()
     requests = _still_wanted(io, requests, did_search)
     if not requests:
         return
@@ -106,7 +107,7 @@ def pull_job(
         return
     if items:
         by_key = {item.key: item for item in items}
-        _transfer(io, source, items, limits, [r for r in requests if r.id in by_key])
+        _transfer(io, source, items, limits, [r for r in requests if r.id in by_key], since)
 
 
 def _still_wanted(io: DefaultNodeIO, requests: Requests, did_search: bool) -> Requests:
@@ -125,14 +126,19 @@ def _still_wanted(io: DefaultNodeIO, requests: Requests, did_search: bool) -> Re
 
 
 def _transfer(
-    io: DefaultNodeIO, source: Endpoint, items: list[Item], limits: Limits, requests: Requests
+    io: DefaultNodeIO,
+    source: Endpoint,
+    items: list[Item],
+    limits: Limits,
+    requests: Requests,
+    since: int,
 ) -> None:
-    """Move a batch, let it land, and record what came of it."""
+    """Move a batch, let it land, and record what came of it; `since`: see `transfers.finish`."""
     with io.medium() as medium:
         if medium is None:
             log.warning(f"Not pulling to {io.node.name}: its medium is not there.")
             return
-        _transfer_to(io, medium, source, items, limits, requests)
+        _transfer_to(io, medium, source, items, limits, requests, since)
 
 
 def _transfer_to(
@@ -142,6 +148,7 @@ def _transfer_to(
     items: list[Item],
     limits: Limits,
     requests: Requests,
+    since: int,
 ) -> None:
     node = requests[0].node_from
     may_link = not io.node.archive and not node.archive
@@ -160,7 +167,7 @@ def _transfer_to(
     if not medium.is_there():  # what came of it says nothing about this one, nor about the source
         fail_all(items, outcomes, "the medium was taken away during the transfer")
     try:
-        _record(io, requests, {item.key: item.path for item in items}, outcomes, started)
+        _record(io, requests, {item.key: item.path for item in items}, outcomes, started, since)
     finally:
         io.forget_expected([item.path for item in items])
 
@@ -205,6 +212,7 @@ def _record(
     paths: dict[int, str],
     outcomes: Outcomes,
     started: float,
+    since: int,
 ) -> None:
     """Store what arrived in one transaction, then tell about everything."""
     ended = time.time()
@@ -220,7 +228,7 @@ def _record(
         for request in requests
         if outcomes[request.id].ok
     }
-    done = transfers.finish(io.node, list(arrived.values()))
+    done = transfers.finish(io.node, list(arrived.values()), since)
     good = [(r, arrived[r.id]) for r in requests if r.id in done.recorded]
     failures = [(r, outcomes[r.id]) for r in requests if not outcomes[r.id].ok]
     report.succeeded(good, done.completed, loudness(requests))
