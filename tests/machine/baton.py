@@ -132,6 +132,9 @@ class Baton:
         self.actors: list[Actor] = []
         self.back = threading.Semaphore(0)
         self.steps = 0
+        self.kills = 0
+        self.stops = 0
+        """How often an actor stopped before its end."""
         self.story: list[str] = []
         self.at_end = at_end
         self._failure: tuple[str, BaseException | None] | None = None
@@ -149,6 +152,7 @@ class Baton:
             AssertionError: something is broken that must not be.
         """
         actor.run(changes, looks)
+        self.stops += not actor.over
         if actor.over and actor in self.actors:
             self.actors.remove(actor)
         self.judge()
@@ -170,6 +174,7 @@ class Baton:
     def kill(self, process: Any) -> None:
         """Kill a process: its actors make no further step."""
         self.story.append(f"{process.name} is killed")
+        self.kills += 1
         for actor in [actor for actor in self.actors if actor.process is process]:
             actor.doomed = True
             if actor._thread is not None:
@@ -178,8 +183,10 @@ class Baton:
 
     def end(self) -> None:
         """Get rid of all actors."""
+        kills = self.kills
         for process in {id(a.process): a.process for a in self.actors}.values():
             self.kill(process)
+        self.kills = kills
 
     def tell(self, actor: Actor, what: str) -> None:
         """Add a line to the story."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from machine.world import prepared
+from machine.world import TOTAL, prepared
 
 
 @pytest.fixture(scope="module")
@@ -22,4 +22,6 @@ def worlds() -> Iterator[Callable[..., Any]]:
         ) as directory,
         prepared(Path(directory)) as make,
     ):
+        TOTAL.clear()
         yield make
+    print("\n" + ", ".join(f"{count} {what}" for what, count in TOTAL.items()))

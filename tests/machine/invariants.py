@@ -7,6 +7,7 @@ they harmed still counts as what we relied on, until something of ours has read 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 NEEDED = 2
 """Copies on archive nodes without which nothing is deleted."""
 
+CLEANING = ("release", "keep", "mark")
+"""First words of the commands that change `wants_file` only."""
+
 
 class Judge:
     """Watches a world.
@@ -29,8 +33,8 @@ class Judge:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.checks = 0
-        """How many steps were judged."""
+        self.seen: Counter[str] = Counter()
+        """How often what was seen."""
         self._relied_on: dict[Spot, set[str]] = {}
         """The nodes whose copies allowed a claim, by what was claimed."""
         self._harmed: set[Spot] = {spot for spot in world.disks if not self._row_fits(spot)}
@@ -78,7 +82,7 @@ class Judge:
             index: the rows before.
             disks: the bytes before.
         """
-        self.checks += 1
+        self.seen["steps judged"] += 1
         now = self._world.baton.steps
         new = self._world.index
         ours = actor is not None and actor.process is not self._world.people
@@ -92,6 +96,7 @@ class Judge:
                 continue
             self._tell(f"{spot[0]} on {spot[1]}: {_word(before)} -> {_word(data)}")
             if ours:
+                self.seen["files removed" if data is None else "files put in place"] += 1
                 yield from self._on_disk(spot, before, index)
                 if sound:
                     self._harmed.discard(spot)
@@ -103,8 +108,28 @@ class Judge:
             if ours:
                 assert actor is not None
                 yield from self._rows(actor, index, new)
+                yield from self._ends(actor, index, new)
+            else:
+                yield from self._cleaning(actor, index, new)
+                self._believe(index, new)
             yield from self._requests(index, new, ours)
         yield from self._rows_and_disks(new)
+
+    def _cleaning(self, actor: Actor | None, before: Index, after: Index) -> Iterator[str]:
+        """Invariants 10 and 11: a command that releases copies says nothing of their bytes."""
+        if actor is None or actor.name.split("_")[0].split()[0] not in CLEANING:
+            return
+        for spot, new in after.copies.items():
+            old = before.copies.get(spot)
+            if old is not None and old.has != new.has:
+                yield f"10: {actor.name!r} writes {_letters(spot, old, new)}"
+
+    def _believe(self, before: Index, after: Index) -> None:
+        """A person has the last word (``file state --set``), also where it is wrong."""
+        for spot, new in after.copies.items():
+            old = before.copies.get(spot)
+            if (old.has if old else "N") != new.has and new.has in "YN":
+                self._harmed.add(spot)
 
     def _on_disk(self, spot: Spot, before: bytes | None, index: Index) -> Iterator[str]:
         """Our own hand has changed a file."""
@@ -139,6 +164,7 @@ class Judge:
         for number in after.claims.keys() - before.claims.keys():
             spot = path, node = after.claims[number]
             copy, holder = before.copies[spot], before.nodes[node]
+            self.seen["claims"] += 1
             relied = {
                 other
                 for (its_path, other), its in before.copies.items()
@@ -161,6 +187,15 @@ class Judge:
             if any(r.pending and (r.path, r.source) == spot for r in before.requests.values()):
                 yield f"4: {path} on {node} is claimed though it is to be transferred"
 
+    def _ends(self, actor: Actor, before: Index, after: Index) -> Iterator[str]:
+        """Invariant 8: when a deletion is over, the row says so."""
+        if not actor.job.startswith("Delete"):
+            return
+        for number in before.claims.keys() - after.claims.keys():
+            spot = before.claims[number]
+            if self._world.disks[spot] is None and after.copies[spot].has != "N":
+                yield f"8: {spot[0]} was removed from {spot[1]}, and its row does not say so"
+
     def _rows(self, actor: Actor, before: Index, after: Index) -> Iterator[str]:
         """What a daemon wrote."""
         host = actor.process.host
@@ -168,15 +203,30 @@ class Judge:
             old = before.copies.get(spot)
             if old == new:
                 continue
+            self.seen["rows changed by daemons"] += 1
             yield from self._evidence(actor, spot, old, new)
             yield from self._own(host, spot, old, new, before)
-            if actor.job.startswith("Check") and old and old.wants != new.wants:
-                yield f"10: a check changed {_letters(spot, old, new)}"
+            yield from self._meant(actor.job, spot, old, new, before)
             if new.has == "Y" and (old is None or old.has == "N"):
                 yield from self._auto_actions(spot, after)
         for path, file in before.files.items():
             if after.files.get(path) != file:
                 yield f"13: a daemon changed length or MD5 of {path}"
+
+    def _meant(
+        self, job: str, spot: Spot, old: Copy | None, new: Copy, before: Index
+    ) -> Iterator[str]:
+        """Invariants 8, 10 and 11: a job writes what it is about, and over nobody else's word."""
+        what = _letters(spot, old, new)
+        deletes, checks = job.startswith("Delete"), job.startswith("Check")
+        if old is None:
+            return
+        if old.has != new.has and spot in before.claimed() and not deletes:
+            yield f"8: {job!r} writes {what}, whose deletion is not over"
+        if old.wants != new.wants and (checks or (deletes and new.wants == "Y")):
+            yield f"10: {job!r} writes {what}"
+        if checks and (old.has != "M" or old.wants == "N"):
+            yield f"11: a check that was asked for no longer writes {what}"
 
     def _evidence(self, actor: Actor, spot: Spot, old: Copy | None, new: Copy) -> Iterator[str]:
         """Invariants 8 and 9: a row says what was seen on the disk, while the job was at it."""
@@ -276,8 +326,8 @@ class Judge:
             if copy.has == "N" and self._world.disks[spot] is not None:
                 fail(f"at rest: {spot[0]} lies on {spot[1]}, whose row reads {copy.letters}")
         for path, node in index.claimed():
-            if self._reachable(node):
-                letters = index.copies[path, node].letters
+            letters = index.copies[path, node].letters
+            if self._reachable(node) and letters != "MN":  # else it waits for more archive copies
                 fail(f"at rest: the claim on {path} on {node} ({letters}) is still open")
         for problem in self._world.database.execute_sql("PRAGMA foreign_key_check").fetchall():
             fail(f"18: a reference leads nowhere: {problem}")

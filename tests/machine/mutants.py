@@ -18,7 +18,6 @@ from alpenhorn.db.enums import StorageType, WantsFile
 from alpenhorn.db.queries import (
     autoactions,
     checks,
-    copy_edits,
     deletion,
     evidence,
     imports,
@@ -28,6 +27,7 @@ from alpenhorn.db.queries import (
 from alpenhorn.io.default.jobs import delete, landing
 from alpenhorn.io.default.node import DefaultNodeIO
 from alpenhorn.io.default.tree import Tree
+from alpenhorn.services import copies
 
 
 @dataclass(frozen=True)
@@ -194,11 +194,19 @@ def _unlink_by_path(self: Any, path: str) -> bool:
 _unlink = Tree.unlink
 
 
-def _forget_claims(node: Any) -> None:
-    """A pass ends all claims of its node, also those that are to be taken up again."""
-    evidence.DeletionEvidence.update(given_back=utcnow()).where(
-        evidence.DeletionEvidence.node_id == node.id, *evidence._open()
-    ).execute()
+def _leave_claims_open(node: Any) -> None:
+    return None
+
+
+def _going_unless_wanted_again(copies: Sequence[ArchiveFileCopy], since: Any) -> set[int]:
+    return _going([copy for copy in copies if (copy.has_file, copy.wants_file) == ("M", "N")])
+
+
+def _nothing_was_removed(claim: int, copy_ids: Sequence[int]) -> set[int]:
+    return set()
+
+
+_going = transfers._going
 
 
 MUTANTS = [
@@ -225,7 +233,7 @@ MUTANTS = [
     Mutant(
         "a claim is no transaction",
         ((deletion, "claim", _claim_without_lock),),
-        ("two released of three", "three released at once", "three released of four"),
+        ("no archive node any more", "two released of three"),
     ),
     Mutant(
         "nothing is looked at again in a claim",
@@ -235,35 +243,37 @@ MUTANTS = [
     Mutant(
         "a claim does not look whether the copy is still released",
         ((deletion, "_wants_to_go", _listed_only),),
-        ("modified while it is deleted", "no archive node any more"),
+        ("wanted again at the last moment",),
     ),
     Mutant(
         "a claim does not look for requests",
         ((deletion, "_pending_sources", _no_pending_sources),),
-        ("asked for while it is deleted",),
+        ("asked for at the last moment",),
     ),
     Mutant(
         "a copy counts again when its deletion is cancelled",
         (
             (protection, "being_deleted", _nothing_is_being_deleted),
             (checks, "being_deleted", _nothing_is_being_deleted),
+            (evidence, "being_deleted", _nothing_is_being_deleted),
+            (transfers, "being_deleted", _nothing_is_being_deleted),
         ),
-        ("released, wanted again, checked", "three released of four"),
+        ("deleted and counted",),
     ),
     Mutant(
         "a check speaks of a copy that is being deleted",
         ((checks, "_update_suspect", _update_suspect_being_deleted),),
-        ("checked while it is deleted", "released, wanted again, checked"),
+        ("checked while it is deleted",),
     ),
     Mutant(
         "a check is recorded over a newer state",
         ((checks, "_update_suspect", _update_suspect_blindly),),
-        ("checked while it is deleted", "released, wanted again, checked"),
+        ("released while it is checked",),
     ),
     Mutant(
         "a check writes wants_file",
         ((checks, "_update_suspect", _update_suspect_and_keep),),
-        ("checked while it is deleted", "released, wanted again, checked"),
+        ("released while it is checked",),
     ),
     Mutant(
         "a removal is not recorded",
@@ -304,13 +314,23 @@ MUTANTS = [
         ("pulled from a rotten source",),
     ),
     Mutant(
+        "a pull is recorded over a deletion that was cancelled meanwhile",
+        ((transfers, "_going", _going_unless_wanted_again),),
+        ("corrupt, released and asked for",),
+    ),
+    Mutant(
+        "a pull is recorded though what has landed was removed",
+        ((evidence, "removed_since", _nothing_was_removed),),
+        ("corrupt, released and asked for",),
+    ),
+    Mutant(
         "auto-actions are forgotten",
         ((autoactions, "apply", _auto_actions_later),),
         ("a chain of auto-actions",),
     ),
     Mutant(
         "a command writes the whole row",
-        ((copy_edits, "set_wants", _revive),),
+        ((copies, "set_wants", _revive),),
         ("a file is released everywhere",),
     ),
     Mutant(
@@ -319,8 +339,8 @@ MUTANTS = [
         ("the root vanishes",),
     ),
     Mutant(
-        "open claims are forgotten in the next pass",
-        ((evidence, "end_stale_claims", _forget_claims),),
-        ("three released of four", "released, wanted again, checked"),
+        "what a kill has left of a claim stays open for ever",
+        ((evidence, "end_stale_claims", _leave_claims_open),),
+        ("wanted again at the last moment",),
     ),
 ]

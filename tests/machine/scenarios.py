@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import strategies as st
-
+from alpenhorn.db import ArchiveFileCopy
+from alpenhorn.db.queries.common import copies_with_files
 from machine import people
-from machine.baton import ENDLESS
 from machine.people import Deed
 from machine.world import Place, World
 
@@ -22,10 +21,12 @@ class Scenario:
 
     Args:
         places: the nodes.
-        daemons: hosts whose daemons make a pass; ``h1*`` with the groups' part: pulls, repairs.
+        daemons: hosts whose daemons make a pass and do its work; ``h1*``: with the groups' part
+            (pulls, repairs); ``h1:``: one worker only, for what is queued.
         deeds: what people do.
         edges: auto-actions.
-        first: what people did before.
+        first: what was done before.
+        opening: how far actors have got before: (actor, changes, looks), in this order.
     """
 
     places: tuple[Place, ...]
@@ -33,7 +34,7 @@ class Scenario:
     deeds: tuple[Deed, ...] = ()
     edges: tuple[tuple[str, str, bool, bool], ...] = ()
     first: tuple[Deed, ...] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
+    opening: tuple[tuple[int, int, int], ...] = ()
 
     def actors(self, world: World) -> list[Any]:
         """Make the actors, and do what was done before."""
@@ -41,9 +42,10 @@ class Scenario:
             world.person(deed.__name__, lambda deed=deed: deed(world))
         made = []
         for word in self.daemons:
-            host, whole = word.rstrip("*"), word.endswith("*")
+            host = word.rstrip("*:")
             daemon = world.daemons[host]
-            body: Callable[[], None] = daemon.once if whole else daemon.nodes_once
+            bodies: dict[str, Callable[[], None]] = {"*": daemon.once, ":": daemon.work_on}
+            body = bodies.get(word[-1], daemon.nodes_once)
             made.append(world.spawn(f"{daemon.name}", body, host))
         for deed in self.deeds:
             made.append(world.spawn(deed.__name__, lambda deed=deed: deed(world)))
@@ -55,6 +57,33 @@ def archives(*copies: str, host: str | None = None) -> tuple[Place, ...]:
     return tuple(
         Place(f"a{n}", host or f"h{n}", copies=(text,)) for n, text in enumerate(copies, 1)
     )
+
+
+def has_listed(host: str, *jobs: str) -> Deed:
+    """Give what makes a daemon queue jobs for the copies of its node, as one pass may do."""
+
+    def do(world: World) -> None:
+        daemon = world.daemons[host]
+        daemon.enter()
+        daemon.loop._find()
+        for node in daemon.loop.nodes.values():
+            copies = list(copies_with_files().where(ArchiveFileCopy.node == node.db))
+            for job in jobs:
+                getattr(node.io, f"{job}_many")(copies)
+
+    do.__name__ = f"has listed for {' and '.join(jobs)} on {host}"
+    return do
+
+
+def has_passed(host: str) -> Deed:
+    """Give what makes a daemon queue what a pass finds."""
+
+    def do(world: World) -> None:
+        world.daemons[host].enter()
+        world.daemons[host].tick()
+
+    do.__name__ = f"waits for a pass of {host}"
+    return do
 
 
 GOOD, RELEASED, SUSPECT, ROTTEN = "YY good", "YN good", "MY good", "YY bad"
@@ -74,6 +103,14 @@ SCENARIOS: dict[str, Scenario] = {
     "two released of three": Scenario(
         archives(RELEASED, RELEASED, GOOD), ("h1", "h2"), (people.keep("a2"),)
     ),
+    "wanted again at the last moment": Scenario(
+        archives(RELEASED, GOOD, GOOD), ("h1",), (people.keep("a1"),)
+    ),
+    "asked for at the last moment": Scenario(
+        (*archives(RELEASED, GOOD, GOOD), Place("b", "h4", copies=(NO_ROW,))),
+        ("h1",),
+        (people.ask("a1", "b"),),
+    ),
     "released, wanted again, checked": Scenario(
         archives(GOOD, RELEASED, SUSPECT, GOOD),
         ("h2", "h3"),
@@ -85,7 +122,30 @@ SCENARIOS: dict[str, Scenario] = {
         (people.verify_file((ONE, "a2")), people.release("a4")),
     ),
     "checked while it is deleted": Scenario(
-        archives(GOOD, GOOD, SUSPECT), ("h3", "h3"), (people.release("a3"), people.keep("a3"))
+        archives(GOOD, GOOD, SUSPECT),
+        ("h3:", "h3:"),
+        (people.keep("a3"),),
+        first=(has_listed("h3", "delete", "check"), people.release("a3")),
+        opening=((0, 1, 0),),
+    ),
+    "released while it is checked": Scenario(
+        archives(GOOD, GOOD, SUSPECT),
+        ("h3:",),
+        (people.release("a3"), people.keep("a3")),
+        first=(has_listed("h3", "check"),),
+    ),
+    "deleted and counted": Scenario(
+        archives(GOOD, RELEASED, GOOD),
+        ("h3", "h2:"),
+        (people.keep("a2"), people.call("healthy", (ONE, "a2")), people.release("a3")),
+        first=(has_listed("h2", "delete"),),
+    ),
+    "corrupt, released and asked for": Scenario(
+        archives("XY bad", GOOD, GOOD),
+        ("h1:", "h1:", "h1:"),
+        (people.keep("a1"),),
+        first=(people.ask("a2", "a1"), people.release("a1"), has_passed("h1")),
+        opening=((0, 0, 99), (1, 8, 99), (0, 1, 0)),
     ),
     "imported while it is deleted": Scenario(
         archives(GOOD, GOOD, RELEASED),
@@ -188,40 +248,3 @@ SCENARIOS: dict[str, Scenario] = {
         (people.take_away("a2"), people.bring_back("a2")),
     ),
 }
-
-
-@dataclass(frozen=True)
-class Turn:
-    """Let one actor make so many changes and then look so often; perhaps kill its daemon then."""
-
-    actor: int
-    changes: int
-    looks: int
-    kill: bool = False
-
-
-def schedules() -> st.SearchStrategy[list[Turn]]:
-    """Give few turns; after them, everybody goes on to the end."""
-    turn = st.builds(
-        Turn,
-        st.integers(0, 5),
-        st.sampled_from([1, 2, 3, 4, 5, 6, 8, ENDLESS, ENDLESS, ENDLESS]),
-        st.sampled_from([0, 0, 1, 3, 9, 99]),
-        st.sampled_from([False] * 6 + [True]),
-    )
-    return st.lists(turn, max_size=6)
-
-
-def play(scenario: Scenario, world: World, schedule: list[Turn]) -> None:
-    """Let the actors of a scenario take these turns, then finish, then see what is left.
-
-    Raises:
-        AssertionError: an invariant is broken; the text tells the story.
-    """
-    actors = scenario.actors(world)
-    for turn in schedule:
-        actor = actors[turn.actor % len(actors)]
-        world.baton.advance(actor, turn.changes, turn.looks)
-        if turn.kill and actor.process is not world.people:
-            world.kill(actor.process.host)
-    world.rest(any(word.endswith("*") for word in scenario.daemons))

@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
 
-from machine.exploring import EXAMPLES, quietly
-from machine.scenarios import SCENARIOS, Turn, play, schedules
+from machine.scenarios import SCENARIOS
+from machine.schedules import EXAMPLES, Schedule, drawn, play, shortest
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_order_of_events_breaks_an_invariant(worlds: Any, name: str) -> None:
     scenario = SCENARIOS[name]
 
-    @settings(quietly, max_examples=EXAMPLES, phases=[Phase.generate, Phase.shrink])
-    @given(schedules())
-    def explore(schedule: list[Turn]) -> None:
-        with worlds(scenario.places, scenario.edges, scenario.settings) as world:
-            play(scenario, world, schedule)
+    def story(schedule: Schedule) -> str | None:
+        with worlds(scenario.places, scenario.edges) as world:
+            try:
+                play(scenario, world, schedule)
+            except AssertionError as error:
+                return str(error)
+        return None
 
-    explore()
+    for schedule in drawn(name, EXAMPLES):
+        if story(schedule):
+            short = shortest(schedule, lambda shorter: story(shorter) is not None)
+            pytest.fail(f"{story(short)}\n{short}")

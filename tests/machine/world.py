@@ -12,7 +12,8 @@ import itertools
 import logging
 import shutil
 import sqlite3
-from collections import defaultdict
+import threading
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ DATA = {"acq/one": b"the first file", "acq/two": b"and another"}
 """The bytes of the files, by path."""
 
 ROTTEN = b"not what it was"
+
+TOTAL: Counter[str] = Counter()
+"""What happened in all worlds so far."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,10 @@ class Daemon(Process):
             if not ran:
                 return
 
+    def work_on(self) -> None:
+        """Run tasks until there are none."""
+        self.work(100)
+
     def once(self) -> None:
         """Make a pass, and do what it has found."""
         self.tick()
@@ -126,7 +134,7 @@ class Daemon(Process):
         self.work(100)
 
     def _begin_job(self) -> None:
-        self._begin(self.runner.running()[-1][1])
+        self._begin(self.runner._running[threading.get_ident()][1].name)
 
     def _begin(self, job: str) -> None:
         actor = me()
@@ -187,6 +195,15 @@ class World:
     def close(self) -> None:
         """End all actors and let go of everything."""
         self.baton.end()
+        TOTAL.update(self.judge.seen)
+        TOTAL.update(
+            {
+                "worlds": 1,
+                "steps": self.baton.steps,
+                "interruptions": self.baton.stops,
+                "kills": self.baton.kills,
+            }
+        )
         for daemon in self.daemons.values():
             daemon.loop.routes.close()
         self._eye.close()
