@@ -210,3 +210,15 @@ def test_racing_importers_of_a_new_acquisition_create_it_once(node, together):
     results = [r for done in together(*map(importer, range(3))) for r in done]
     assert sum(r.new_acq is not None for r in results) == 1
     assert sorted(r.new_file.name for r in results if r.new_file) == ["0", "1", "2", "f"]
+
+
+def test_a_copy_that_is_being_deleted_is_not_recorded_though_somebody_calls_it_missing(
+    node, claimed
+):
+    """What was read goes in a moment: the row would say that it is there."""
+    copy = claimed("a/f", node)
+    db.ArchiveFileCopy.update(has_file="N").where(db.ArchiveFileCopy.id == copy.id).execute()
+    found = imports.Found("a", "f", 4, "0" * 32, 512)
+    (result,) = imports.register(node, [found], create=True)
+    assert result.outcome == "duplicate"
+    assert db.ArchiveFileCopy.get_by_id(copy.id).has_file == "N"

@@ -68,6 +68,13 @@ def is_claimed(copy: ArchiveFileCopy) -> bool:
     return bool(query.exists())
 
 
+def claimed(copies: Iterable[ArchiveFileCopy]) -> set[int]:
+    """Return the files of those copies that somebody is deleting, whatever their rows say."""
+    query = ArchiveFileCopy.select(ArchiveFileCopy.file).where(being_deleted(ArchiveFileCopy))
+    ids = [copy.id for copy in copies]
+    return {file_id for (file_id,) in by_ids(tuples(query), ArchiveFileCopy.id, ids)}
+
+
 def last_claim() -> int:
     """Return the number of the last claim there was; 0 if none is on record."""
     if not doorbell.available():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -11,7 +11,7 @@ from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
 from alpenhorn.db.archive import NODE_INIT_PATH, ArchiveFileCopy, ArchiveFileImportRequest
 from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
-from alpenhorn.db.queries import autoactions, deletion, verification
+from alpenhorn.db.queries import autoactions, deletion, evidence, verification
 from alpenhorn.db.queries.common import (
     by_id,
     by_ids,
@@ -143,7 +143,8 @@ def register(
 
     The unique keys settle races with other importers: whoever comes second finds the rows of the
     first. A file that is known under its name becomes a good copy only if length and MD5 agree
-    (W-1); otherwise a corrupt one.
+    (W-1); otherwise a corrupt one. Nothing is recorded of a copy that is being deleted, even if
+    somebody calls it missing meanwhile: what was read is about to go.
 
     Args:
         node: where the files are.
@@ -159,7 +160,7 @@ def register(
         files, new_files = _files(found, acqs, create)
         lock_files(file.id for file in files.values())
         copies = _copies(node, [file.id for file in files.values()])
-        results = _record(node, found, files, copies)
+        results = _record(node, found, files, copies, evidence.claimed(copies.values()))
         for result in results:
             key = (result.found.acq_name, result.found.file_name)
             if result.added and key in new_files:
@@ -253,6 +254,7 @@ def _record(
     found: Sequence[Found],
     files: Mapping[tuple[str, str], ArchiveFile],
     copies: Mapping[int, ArchiveFileCopy],
+    going: Collection[int],
 ) -> list[Registered]:
     """Decide about each file, and make or change the copy rows of those that are added."""
     results: list[Registered] = []
@@ -260,9 +262,10 @@ def _record(
     for item in found:
         file = files.get((item.acq_name, item.file_name))
         known = copies.get(file.id) if file else None
+        is_there = known is not None and known.has_file != HasFile.ABSENT
         if file is None:
             results.append(Registered(item, "unregistered"))
-        elif file.id in added or (known is not None and known.has_file != HasFile.ABSENT):
+        elif is_there or file.id in added or file.id in going:
             results.append(Registered(item, "duplicate", known))
         else:
             was_missing = known is not None and known.wants_file == WantsFile.KEEP

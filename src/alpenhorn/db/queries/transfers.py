@@ -17,7 +17,6 @@ from alpenhorn.db.operations import TransferAttempt
 from alpenhorn.db.queries import autoactions, deletion, doorbell, evidence, verification
 from alpenhorn.db.queries.common import by_id, by_ids, chunks, lock_files, tuples
 from alpenhorn.db.queries.pending import is_pending
-from alpenhorn.db.queries.protection import being_deleted
 from alpenhorn.db.storage import StorageNode
 
 Request = ArchiveFileCopyRequest
@@ -150,11 +149,9 @@ def _going(copies: Sequence[ArchiveFileCopy], since: int | None = None) -> set[i
     Also of those that are wanted again by now: the removal may have hit, or will hit, the very file
     that has landed.
     """
-    query = ArchiveFileCopy.select(ArchiveFileCopy.file).where(being_deleted(ArchiveFileCopy))
     ids = [copy.id for copy in copies]
-    files = {file_id for (file_id,) in by_ids(tuples(query), ArchiveFileCopy.id, ids)}
     removed = set() if since is None else evidence.removed_since(since, ids)
-    return files | {copy.file_id for copy in copies if copy.id in removed}
+    return evidence.claimed(copies) | {copy.file_id for copy in copies if copy.id in removed}
 
 
 def _store_copies(
