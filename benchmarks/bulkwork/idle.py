@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from programs import OURS
+from records import NOW
 
-from bulkwork.index import NOW, Index
+from bulkwork.index import Index
 from bulkwork.program import Daemon, cpu_of
 from bulkwork.report import Fact
 from bulkwork.rows import HOST

@@ -1,47 +1,17 @@
-"""The Data Index of a measurement: made by the command line, filled and read past it, by SQL.
-
-Works for SQLite and MariaDB alike, and for both programs, since the schema is the same.
-"""
+"""The Data Index of a measurement: made by the command line, filled and read past it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from playhouse import db_url
+from records import NOW, Records
 
 from bulkwork.trees import ACQ, File
 
-NOW = "2025-02-21 12:00:00"
 
-
-class Index:
-    """Rows of one index.
-
-    Args:
-        url: ``database.url`` of the configuration.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._database = db_url.connect(url, **({"timeout": 60} if "sqlite" in url else {}))
-        self._mark = "?" if "sqlite" in url else "%s"
-
-    def close(self) -> None:
-        """End the connection."""
-        self._database.close()
-
-    def value(self, sql: str, *values: Any) -> Any:
-        """Ask for one value; see what others have committed until now."""
-        with self._database.atomic():
-            return self._database.execute_sql(sql.replace("?", self._mark), values).fetchone()[0]
-
-    def insert(self, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert rows, in one transaction."""
-        marks = ", ".join([self._mark] * len(columns.split(",")))
-        with self._database.atomic():
-            cursor = self._database.cursor()
-            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", list(rows))
+class Index(Records):
+    """An index whose rows are those of a work."""
 
     def node(self, name: str, root: Any, host: str, storage_type: str = "F", **more: Any) -> int:
         """Add a node with a group of its own; returns the id of both."""
@@ -107,9 +77,7 @@ class Index:
         if not self.value("SELECT COUNT(*) FROM alpenhorn_doorbell WHERE host = ?", host):
             self.insert("alpenhorn_doorbell", "host, rings", [(host, 1)])
             return
-        sql = "UPDATE alpenhorn_doorbell SET rings = rings + 1 WHERE host = ?"
-        with self._database.atomic():
-            self._database.execute_sql(sql.replace("?", self._mark), (host,))
+        self.change("UPDATE alpenhorn_doorbell SET rings = rings + 1 WHERE host = ?", host)
 
     def scan(self, node: int) -> None:
         """Ask for a scan that registers what it finds."""

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from programs import OURS
+from records import NOW
 
-from bulkwork.index import NOW, Index
+from bulkwork.index import Index
 from bulkwork.program import Daemon
 from bulkwork.report import Fact
 from bulkwork.setting import Setting, remove
