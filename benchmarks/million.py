@@ -42,13 +42,17 @@ _ANALYSE = {
 }
 
 
-class _Maria(servers.MariaDB):
+class SiteMariaDB(servers.MariaDB):
+    """MariaDB as a site would run it."""
+
     def serve(self) -> list[str]:
         """Give it the memory that a site would."""
         return [*super().serve(), "--innodb-buffer-pool-size=512M"]
 
 
-class _Postgres(servers.PostgreSQL):
+class SitePostgreSQL(servers.PostgreSQL):
+    """PostgreSQL as a site would run it."""
+
     def serve(self) -> list[str]:
         """Give it the memory that a site would."""
         return [*super().serve(), "-c", "shared_buffers=512MB"]
@@ -64,7 +68,7 @@ def place(kind: str, directory: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{directory}/index.db"
         return
-    server = _Maria() if kind == "mariadb" else _Postgres()
+    server = SiteMariaDB() if kind == "mariadb" else SitePostgreSQL()
     server.start()
     try:
         yield server.new_database("benchmark")

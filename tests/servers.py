@@ -107,6 +107,12 @@ class Server:
         """Start the server's process."""
         return subprocess.Popen(self.serve(), stdout=log, stderr=log, **self._as_user)
 
+    @property
+    def pid(self) -> int:
+        """The process of the server, which runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """End the server; its data stay."""
         if self._process is None:

@@ -7,9 +7,11 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
+import yaml
 from programs import Program
 
 PATIENCE_S = 1200.0
@@ -27,6 +29,7 @@ class Daemon:
         directory: for its configuration and log; must not exist.
         extension: module of the import-detect extension.
         path: directories for Python modules and for programs.
+        levels: of single loggers, by name.
         settings: keys of the configuration's section ``daemon``.
     """
 
@@ -38,12 +41,13 @@ class Daemon:
         directory: Path,
         extension: str = "path_importer",
         path: Sequence[Path] = (),
+        levels: Mapping[str, str] = MappingProxyType({}),
         **settings: object,
     ) -> None:
         directory.mkdir()
         self.log = directory / "log"
         conf = directory / "alpenhorn.conf"
-        conf.write_text(configuration(host, url, extension, settings))
+        conf.write_text(configuration(host, url, extension, levels, settings))
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(map(str, path)),
             "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]]),
@@ -104,14 +108,19 @@ class Daemon:
         return int(found[1]) / 1000 if found else float("nan")
 
 
-def configuration(host: str, url: str, extension: str, settings: dict[str, object]) -> str:
+def configuration(
+    host: str, url: str, extension: str, levels: Mapping[str, str], settings: Mapping[str, object]
+) -> str:
     """The text of a configuration file that both programs read."""
-    daemon = {"num_workers": 2, "update_interval": 60, "auto_import_interval": 60} | settings
-    lines = "".join(f"  {key}: {value}\n" for key, value in daemon.items())
-    return (
-        f"base:\n  hostname: {host}\ndatabase:\n  url: {url}\n"
-        f"extensions:\n  - {extension}\nlogging:\n  level: INFO\ndaemon:\n{lines}"
-    )
+    sections = {
+        "base": {"hostname": host},
+        "database": {"url": url},
+        "extensions": [extension],
+        "logging": {"level": "INFO"} | ({"module_levels": dict(levels)} if levels else {}),
+        "daemon": {"num_workers": 2, "update_interval": 60, "auto_import_interval": 60}
+        | dict(settings),
+    }
+    return str(yaml.safe_dump(sections))
 
 
 def pass_times(log: str) -> list[float]:

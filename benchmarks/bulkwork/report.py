@@ -1,4 +1,4 @@
-"""The table: for the terminal, and for ``docs/performance.md``."""
+"""The tables: for the terminal, and for ``docs/performance.md``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import platform
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -14,42 +13,42 @@ from tabulate import tabulate
 
 from bulkwork.rows import Result
 from bulkwork.setting import Setting
+from bulkwork.targets import Fact, verdict
 
-
-@dataclass(frozen=True)
-class Fact:
-    """A figure that has no yardstick."""
-
-    name: str
-    value: str
-    target: str
-
-
-HEADERS = ["work", "yardstick B", "B", "ours", "files/s", "ours ÷ B", "to reach", "spread",
-           "index 10× as full", "CPU s", "MB", "public", "ours ÷ public"]  # fmt: skip
+ROW_HEADERS = ["work", "yardstick B", "B", "ours", "files/s", "ours ÷ B", "spread",
+               "index 10× as full", "CPU s", "MB", "public", "ours ÷ public", "to reach",
+               "verdict"]  # fmt: skip
+FACT_HEADERS = ["figure", "measured", "to reach", "verdict"]
 
 
 def progress(result: Result) -> str:
     """One line for whoever waits."""
-    return " | ".join(str(cell) for cell in _cells(result))
+    return " | ".join(_row_cells(result))
 
 
-def table(results: Sequence[Result], facts: Sequence[Fact], made: Setting, rounds: int) -> str:
+def fact_line(fact: Fact) -> str:
+    """The same for a figure that has no yardstick."""
+    return " | ".join(_fact_cells(fact))
+
+
+def table(
+    results: Sequence[Result], facts: Sequence[Fact], made: Setting, rounds: int, minutes: float
+) -> str:
     """Make the section of one database."""
     sizes = made.sizes
     kernel = platform.release().partition("-")[0]
     parts = [
-        f"{date.today()}, {made.kind}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
-        f"Linux {kernel}, Python {platform.python_version()}. {sizes.small} files of "
-        f"1 KiB, {sizes.large} of {sizes.large_b >> 20} MiB. Medians of {rounds}; spread: "
-        "smallest and largest of ours ÷ B; a ratio above 1 means that ours is faster. The public "
-        f"program gets {sizes.peer_small} small files."
+        f"{date.today()}, {made.kind}, {os.cpu_count()} cores, load {made.load:.1f} before, "
+        f"Linux {kernel}, Python {platform.python_version()}; all in {minutes:.0f} min. "
+        f"{sizes.small:,} files of 1 KiB, {sizes.large} of {sizes.large_b >> 20} MiB. Medians of "
+        f"{rounds}, each beside its own B; spread: smallest and largest of ours ÷ B; a ratio above "
+        "1 means that ours is faster. Growth is the change of files/s. The public program gets "
+        f"{sizes.peer_small} small files, once; rates are compared."
     ]
     if results:
-        parts.append(_markdown([_cells(result) for result in results], HEADERS))
+        parts.append(_markdown([_row_cells(result) for result in results], ROW_HEADERS))
     if facts:
-        rows = [[fact.name, fact.value, fact.target] for fact in facts]
-        parts.append(_markdown(rows, ["figure", "measured", "to reach"]))
+        parts.append(_markdown([_fact_cells(fact) for fact in facts], FACT_HEADERS))
     return "\n\n".join(parts) + "\n"
 
 
@@ -64,44 +63,49 @@ def write(page: Path, kind: str, text: str) -> None:
     page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
 
 
-def _cells(result: Result) -> list[str]:
+def _row_cells(result: Result) -> list[str]:
     row = result.row
-    ratios = [b / o.seconds for b, o in zip(result.yardstick, result.ours, strict=True)]
-    ours = statistics.median(took.seconds for took in result.ours)
-    rate = result.files / ours
-    targets = ([f"{row.ratio:.2g}"] if row.ratio else []) + (
-        [f"{row.rate:.0f} files/s"] if row.rate else []
-    )
+    measured = ["–"] * 8 if result.failure else _measured(result)
+    wanted = _wanted(result)
+    judged = verdict(result.missed()) if wanted or result.failure else "–"
+    return [row.name, row.measured_by, *measured, *_peer_cells(result), wanted or "–", judged]
+
+
+def _measured(result: Result) -> list[str]:
+    ratios = result.ratios
     return [
-        row.name,
-        row.measured_by,
         f"{statistics.median(result.yardstick):.2f} s",
-        f"{ours:.2f} s",
-        f"{rate:.0f}",
+        f"{result.seconds:.2f} s",
+        f"{result.rate:.0f}",
         f"{statistics.median(ratios):.2f}",
-        ", ".join(targets) or "–",
         f"{min(ratios):.2f}–{max(ratios):.2f}",
-        _growth(result),
+        "–" if result.growth is None else f"{result.growth:+.0%}",
         f"{statistics.median(took.cpu for took in result.ours):.2f}",
         f"{max(took.memory_mb for took in result.ours):.0f}",
-        *_peer_cells(result, rate),
     ]
 
 
-def _growth(result: Result) -> str:
-    """How much longer ours takes in an index that held files already."""
-    if not result.grown:
-        return "–"
-    pairs = zip(result.grown, result.ours, strict=True)
-    change = statistics.median(grown.seconds / took.seconds for grown, took in pairs) - 1
-    return f"{change:+.0%} (≤ 20 %)"
+def _wanted(result: Result) -> str:
+    """The targets of a row; that of the public program only if it was measured."""
+    row = result.row
+    parts = [
+        f"≥ {row.ratio:g}" if row.ratio else "",
+        f"≥ {row.rate:,.0f} files/s" if row.rate else "",
+        "growth ≥ −20 %" if row.grows else "",
+        f"≥ {row.peer_ratio:g} × public" if row.peer_ratio and result.peer_rate else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
-def _peer_cells(result: Result, rate: float) -> list[str]:
+def _peer_cells(result: Result) -> list[str]:
     if result.peer_rate is None:
         return [result.peer_failure or "–", "–"]
-    public = result.peer_rate
-    return [f"{public:.2f} files/s", f"{rate / public:.1f} (≥ {result.row.peer_ratio:g})"]
+    ratio = result.peer_ratio
+    return [f"{result.peer_rate:.2f} files/s", "–" if ratio is None else f"{ratio:.1f}"]
+
+
+def _fact_cells(fact: Fact) -> list[str]:
+    return [fact.name, fact.told, fact.wanted, verdict(fact.missed())]
 
 
 def _markdown(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from million import SiteMariaDB
 from programs import OURS, Program
 
 import servers
@@ -17,6 +19,7 @@ import sshd
 from bulkwork import trees
 from bulkwork.index import Index
 from bulkwork.program import run
+from bulkwork.trees import Tree
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -52,6 +55,8 @@ class Setting:
     database: servers.Server | None
     already: int = 0
     """So many other files an index holds before a work begins."""
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
+    """Of the machine before the first measurement."""
     _count: int = field(default=0)
 
     @property
@@ -78,6 +83,24 @@ class Setting:
         """Directories for a daemon's programs and modules."""
         return [self.tools, Path(__file__).parent, EXAMPLES]
 
+    @contextmanager
+    def place(self) -> Iterator[Path]:
+        """Provide an empty directory; nothing of it is left on the disk afterwards."""
+        directory = self.fresh()
+        try:
+            yield directory
+        finally:
+            remove(directory)
+
+    @contextmanager
+    def holding(self, files: int) -> Iterator[None]:
+        """Have indexes hold so many other files before a work begins."""
+        self.already = files
+        try:
+            yield
+        finally:
+            self.already = 0
+
     def fresh(self) -> Path:
         """Make an empty directory."""
         self._count += 1
@@ -96,25 +119,37 @@ class Setting:
         run([*program.shell, "-c", str(conf), "db", "init"])
         return Index(url)
 
-    @cached_property
-    def small(self) -> tuple[Path, list[trees.File]]:
-        """The tree of small files."""
-        root = self.directory / "small"
-        files = trees.small(root, self.sizes.small)
-        return root, files
+    def tree(self, name: str) -> Tree:
+        """The files of a work: ``small``, ``large`` or ``mixed``, which is both."""
+        found: Tree = getattr(self, name)
+        return found
 
     @cached_property
-    def few(self) -> tuple[Path, list[trees.File]]:
+    def small(self) -> Tree:
+        """Small files."""
+        root = self.directory / "small"
+        return root, trees.small(root, self.sizes.small)
+
+    @cached_property
+    def few(self) -> Tree:
         """The small files that the public program gets."""
         root = self.directory / "few"
         return root, trees.small(root, self.sizes.peer_small)
 
     @cached_property
-    def large(self) -> tuple[Path, list[trees.File]]:
-        """The tree of large files."""
+    def large(self) -> Tree:
+        """Large files."""
         root = self.directory / "large"
-        files = trees.large(root, self.sizes.large, self.sizes.large_b)
-        return root, files
+        return root, trees.large(root, self.sizes.large, self.sizes.large_b)
+
+    @cached_property
+    def mixed(self) -> Tree:
+        """The small and the large files, in one tree."""
+        root = self.directory / "mixed"
+        shutil.copytree(self.small[0], root)
+        shutil.copytree(self.large[0], root, dirs_exist_ok=True)
+        os.sync()
+        return root, self.small[1] + self.large[1]
 
 
 @contextmanager
@@ -122,7 +157,7 @@ def setting(directory: Path, kind: str, sizes: Sizes) -> Iterator[Setting]:
     """Start what is needed; everything is ended afterwards."""
     with ExitStack() as stack:
         server = stack.enter_context(sshd.running(directory / "sshd"))
-        database = servers.MariaDB() if kind == "mariadb" else None
+        database = SiteMariaDB() if kind == "mariadb" else None
         if database is not None:
             stack.callback(database.remove)
             database.start()

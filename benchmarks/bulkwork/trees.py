@@ -9,7 +9,6 @@ from pathlib import Path
 
 ACQ = "2025/02/21"
 SMALL_B = 1024
-FILES_PER_DIRECTORY = 100
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,10 @@ class File:
     name: str
     size_b: int
     md5: str
+
+
+Tree = tuple[Path, list[File]]
+"""A directory, and the files in it."""
 
 
 def small(root: Path, count: int) -> list[File]:
@@ -33,8 +36,8 @@ def large(root: Path, count: int, size_b: int) -> list[File]:
 
 def rewrite(source: Path, root: Path) -> None:
     """Copy a tree and put it onto the disk, so that nothing of this is measured later."""
-    import_free = ["cp", "-a", "--reflink=never", "--", str(source), str(root)]
-    if os.spawnvp(os.P_WAIT, import_free[0], import_free) != 0:
+    command = ["cp", "-a", "--reflink=never", "--", str(source), str(root)]
+    if os.spawnvp(os.P_WAIT, command[0], command) != 0:
         raise OSError(f"cannot copy {source} to {root}")
     os.sync()
 
