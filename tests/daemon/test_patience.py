@@ -69,3 +69,14 @@ def test_what_is_over_long_since_takes_no_memory(clock: Any) -> None:
     patience.tried("new")
     assert len(patience._tries) == 1
     assert module.LONGEST_PAUSE_S == 3600
+
+
+def test_it_tells_when_the_pauses_that_run_will_be_over(patience: Patience, clock: Any) -> None:
+    began = clock()
+    patience.tried("x")
+    clock.advance(2)
+    patience.tried("y")
+    assert sorted(patience.ends()) == [began + 5, began + 7]
+    assert patience.ends(["y", "unknown"]) == [began + 7]
+    clock.advance(3)
+    assert patience.ends() == [began + 7]

@@ -9,6 +9,7 @@ import pytest
 
 from alpenhorn import db, events
 from alpenhorn.daemon import loop as loop_module
+from alpenhorn.daemon import routes as routes_module
 from alpenhorn.daemon.patience import Patience
 from alpenhorn.daemon.routes import Routes
 from alpenhorn.errors import FailureClass
@@ -109,3 +110,68 @@ def test_the_loop_ends_its_subscription(daemon: Any) -> None:
     ended(FailureClass.ROUTE)
     assert not daemon.loop.routes.resting(GROUP)
     daemon.loop.routes = loop_module.Routes()
+
+
+class TestTheNextTry:
+    """A transfer that failed once is tried again after its pause, not after the interval only."""
+
+    @pytest.fixture
+    def loop(self, daemon: Any, clock: Any) -> Any:
+        """Request 1, from a source into a group, was just handed out; no try has failed."""
+        loop = daemon.loop
+        loop.routes.close()
+        loop.routes = Routes(Patience(first=5, longest=60, clock=clock, jitter=0))
+        daemon.source = daemon.node("source", host="elsewhere")
+        daemon.node("dest")
+        daemon.tick()
+        daemon.group = loop.groups["dest"]
+        daemon.group.patience = Patience(first=6, longest=60, clock=clock, jitter=0)
+        daemon.group.patience.tried(1)
+        return loop
+
+    def end(self, daemon: Any, failure: FailureClass | None) -> None:
+        ended(failure, daemon.source.id, daemon.group.db.id)
+
+    def test_without_a_failure_no_pass_is_due(self, daemon: Any, loop: Any) -> None:
+        assert loop.due() is None
+        self.end(daemon, None)
+        assert loop.due() is None
+
+    def test_a_pass_is_due_when_route_and_request_are_ready(
+        self, daemon: Any, loop: Any, clock: Any
+    ) -> None:
+        self.end(daemon, FailureClass.ROUTE)
+        assert loop.due() == clock() + 6, "the route's 5 s are over as well then"
+
+    def test_also_after_a_failure_that_is_not_the_route_s(
+        self, daemon: Any, loop: Any, clock: Any
+    ) -> None:
+        self.end(daemon, FailureClass.SOURCE)
+        assert loop.due() == clock() + 6
+
+    def test_success_and_time_end_it(self, daemon: Any, loop: Any, clock: Any) -> None:
+        self.end(daemon, FailureClass.ROUTE)
+        clock.advance(6)
+        assert loop.due() is None, "that pass was made; the next failure tells of another one"
+        self.end(daemon, None)
+        assert loop.routes.failed(daemon.group.db.id) == set()
+
+    def test_a_longer_pause_gets_a_pass_of_its_own(
+        self, daemon: Any, loop: Any, clock: Any
+    ) -> None:
+        daemon.group.patience.tried(1)
+        self.end(daemon, FailureClass.ROUTE)
+        assert loop.due() == clock() + 5
+        clock.advance(5)
+        assert loop.due() == clock() + 7
+
+    def test_what_is_remembered_of_failures_is_bounded(
+        self, loop: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(routes_module, "MOST_FAILED", 3)
+        for number in range(10):
+            failure = events.TransferEnded(
+                number, SOURCE, GROUP, "source", "group", 10, FailureClass.SOURCE
+            )
+            events.emit(failure)
+        assert loop.routes.failed(GROUP) == {0, 1, 2}

@@ -165,6 +165,25 @@ class TestSerial:
         assert len(life._pool) == 0
 
 
+class TestNextPass:
+    @pytest.mark.parametrize(("due", "expected"), [(None, 160), (105, 105), (500, 160)])
+    def test_it_comes_after_the_interval_or_sooner_for_a_failed_transfer(
+        self,
+        daemon: Any,
+        settings: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+        due: float | None,
+        expected: float,
+    ) -> None:
+        """A single broken connection cost a transfer of 0.5 s a whole minute."""
+        settings["update_interval"] = 60
+        life = Daemon("here")
+        life._loop = Loop("here", life._queue, life._pool)
+        monkeypatch.setattr(life._loop, "due", lambda: due)
+        assert life._next_pass(100) == expected
+        life._loop.close()
+
+
 class TestLostDatabase:
     @pytest.fixture
     def life(self, world: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:

@@ -32,6 +32,9 @@ from alpenhorn.scheduler import EmptyPool, FairMultiFIFOQueue, WorkerPool
 
 log = logging.getLogger(__name__)
 
+TOGETHER_S = 2.0
+"""Pauses between tries of transfers that end within this time get one pass."""
+
 LOST_DATABASE = (pw.OperationalError, pw.InterfaceError)
 
 
@@ -77,6 +80,17 @@ class Loop:
         self._update_groups()
         self._idle_updates(available)
         self._finish(available, started)
+
+    def due(self) -> float | None:
+        """Return when a transfer that has failed may be tried again; None: there is none.
+
+        By the clock of the pauses. Those that end soon after the first are waited for: a route and
+        the requests of its last batch get a pass together.
+        """
+        ends = self.routes.ends()
+        for group in self.groups.values():
+            ends += group.patience.ends(self.routes.failed(group.db.id))
+        return max((end for end in ends if end <= min(ends) + TOGETHER_S), default=None)
 
     def close(self) -> None:
         """Stop all nodes and groups."""

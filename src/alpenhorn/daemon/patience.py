@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 FIRST_PAUSE_S = 5.0
@@ -77,6 +77,18 @@ class Patience:
         now = self._clock()
         with self._lock:
             return {key for key, known in self._tries.items() if now < known.again_at}
+
+    def ends(self, keys: Iterable[Hashable] | None = None) -> list[float]:
+        """Return when the pauses that run will be over, by the clock.
+
+        Args:
+            keys: those that are asked about; None: all.
+        """
+        now = self._clock()
+        with self._lock:
+            asked = self._tries if keys is None else keys
+            tries = [self._tries[key] for key in asked if key in self._tries]
+        return [known.again_at for known in tries if known.again_at > now]
 
     def _forget_old(self, now: float) -> None:
         """Drop what was not tried again for long after it could have been: it is done."""

@@ -6,20 +6,32 @@ only if that comes off do the others follow.
 
 from __future__ import annotations
 
+import threading
+
 from alpenhorn import events
 from alpenhorn.daemon.patience import Patience
 from alpenhorn.errors import FailureClass
 
 _OF_THE_ROUTE = (FailureClass.ROUTE, FailureClass.DESTINATION, FailureClass.INTERRUPTED)
 
+MOST_FAILED = 10_000
+"""So many failed requests are remembered at most; the others wait for the next regular pass."""
+
 
 class Routes:
-    """Listens to the ends of transfers, and says which source nodes to leave alone."""
+    """Listens to the ends of transfers, and says which source nodes to leave alone.
+
+    Args:
+        patience: knows the pauses of routes, by the ids of node and group.
+    """
 
     def __init__(self, patience: Patience | None = None) -> None:
         self._patience = patience or Patience()
         self._unsubscribe = events.subscribe(events.TransferEnded, self._note)
         self._noted: set[tuple[int, int]] = set()
+        self._failed: dict[int, int] = {}
+        """Requests that failed and did not work since, with the ids of their groups."""
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Stop listening."""
@@ -41,10 +53,27 @@ class Routes:
         """Tell whether a route has failed and not worked since: one request is to try it."""
         return self._patience.count((node_id, group_id)) > 0
 
+    def ends(self) -> list[float]:
+        """Return when the pauses of the routes that rest will be over, by the clock."""
+        return self._patience.ends()
+
+    def failed(self, group_id: int) -> set[int]:
+        """Return the ids of requests into a group that failed and did not work since."""
+        with self._lock:
+            return {request for request, group in self._failed.items() if group == group_id}
+
     def _note(self, event: events.TransferEnded) -> None:
         route = (event.node_from_id, event.group_to_id)
+        self._remember(event)
         if event.failure is None:
             self._patience.forget(route)
         elif event.failure in _OF_THE_ROUTE and route not in self._noted:
             self._noted.add(route)
             self._patience.tried(route)
+
+    def _remember(self, event: events.TransferEnded) -> None:
+        """Note whether a request has failed; workers report the ends of transfers."""
+        with self._lock:
+            self._failed.pop(event.request_id, None)
+            if event.failure is not None and len(self._failed) < MOST_FAILED:
+                self._failed[event.request_id] = event.group_to_id

@@ -156,13 +156,20 @@ class Daemon:
                 pause = 1.0
                 if self._once:
                     return self._wait_for_work()
-                self._sleep(started + config.value("daemon.update_interval"))
+                self._sleep(self._next_pass(started))
             else:
                 self._waker.pause(pause)
                 pause = min(2 * pause, LONGEST_WAIT_S)
         if global_abort.is_set():
             log.warning("Exiting due to global abort.")
         return 1
+
+    def _next_pass(self, started: float) -> float:
+        """When to look again if nothing wakes us: after the interval, or for a failed transfer."""
+        assert self._loop is not None
+        regular: float = started + config.value("daemon.update_interval")
+        due = self._loop.due()
+        return regular if due is None else min(regular, due)
 
     def _ending(self) -> bool:
         return self._waker.stopping or global_abort.is_set()

@@ -1,8 +1,8 @@
 """What ends the daemon's sleep between two passes (design §5).
 
-The interval, a request to stop, finished work, an event from a watched tree, or the doorbell: a
-counter in the index that our command line and daemons raise with each request, and that is read by
-primary key about once a second.
+The interval, the end of a pause after a failed transfer, a request to stop, finished work, an event
+from a watched tree, or the doorbell: a counter in the index that our command line and daemons raise
+with each request, and that is read by primary key about once a second.
 """
 
 from __future__ import annotations
