@@ -35,9 +35,9 @@ docs: $(DEV)  ## make the generated pages again, and the manual pages in man/
 	@$(BIN)/python tools/make_docs.py
 	@$(BIN)/python tools/make_man.py
 
-bench: $(DEV) rsync  ## measure bulk work, and write the tables of docs/performance.md
-	@$(BIN)/python benchmarks/bulk.py --write
-	@$(BIN)/python benchmarks/bulk.py --write --index mariadb
+bench: $(DEV) rsync  ## measure bulk work, and write docs/performance.md; PEER=DIR: the public program too
+	@$(BIN)/python benchmarks/bulk.py --write $(if $(PEER),--peer $(PEER))
+	@$(BIN)/python benchmarks/bulk.py --write $(if $(PEER),--peer $(PEER)) --index mariadb
 
 clean:  ## remove what these targets made, the virtual environment too
 	rm -rf $(VENV) build dist man src/*.egg-info
