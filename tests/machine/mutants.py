@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -47,14 +47,10 @@ class Mutant:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Have the product broken in this way."""
-        patches = [mock.patch.object(where, name, new) for where, name, new in self.patches]
-        for patch in patches:
-            patch.start()
-        try:
+        with ExitStack() as stack:
+            for where, name, new in self.patches:
+                stack.enter_context(mock.patch.object(where, name, new))
             yield
-        finally:
-            for patch in reversed(patches):
-                patch.stop()
 
 
 def _released_count(copy: Any, holder: Any) -> list[Any]:
@@ -256,7 +252,6 @@ MUTANTS = [
             (protection, "being_deleted", _nothing_is_being_deleted),
             (checks, "being_deleted", _nothing_is_being_deleted),
             (evidence, "being_deleted", _nothing_is_being_deleted),
-            (transfers, "being_deleted", _nothing_is_being_deleted),
         ),
         ("deleted and counted",),
     ),
