@@ -55,7 +55,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from functools import partial
+from functools import cached_property, partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -91,13 +91,14 @@ class TypeBase(db.base_model):
         Raises:
             ValueError: `patterns` is no JSON array of regular expressions.
         """
-        for pattern in self._pattern_list():
+        for pattern in self._compiled:
             if match := re.fullmatch(pattern, name):
                 return match[0]
         return None
 
-    def _pattern_list(self) -> list[re.Pattern[str]]:
-        """Decode `patterns`. The re module remembers compiled patterns, so we need not."""
+    @cached_property
+    def _compiled(self) -> list[re.Pattern[str]]:
+        """The patterns, decoded once for each row that was read."""
         try:
             patterns = json.loads(self.patterns)
             if not isinstance(patterns, list):
@@ -185,11 +186,11 @@ def detect(path: PurePath, node: UpdateableNode) -> tuple[str, ImportCallback] |
 def _find_acq(path: PurePath) -> tuple[str, AcqType] | tuple[None, None]:
     """Return the deepest directory above `path` that is an acquisition, and its type."""
     acq_types = _types(AcqType)
-    for parent in path.parents:
-        if parent == PurePath():
+    for parent in map(str, path.parents):
+        if parent == ".":
             continue
         for acq_type in acq_types:
-            if name := acq_type.check_match(str(parent)):
+            if name := acq_type.check_match(parent):
                 return name, acq_type
     return None, None
 

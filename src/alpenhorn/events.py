@@ -79,13 +79,6 @@ class FileDeleted(Event):
     size_b: int
 
 
-@dataclass(frozen=True)
-class HashRunning(Event):
-    """`change` (+1 or -1) MD5 computations began or ended."""
-
-    change: int
-
-
 def subscribe(kind: type[_E], listener: Callable[[_E], None]) -> Callable[[], None]:
     """Call `listener` for each event of class `kind`.
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from alpenhorn import db, events
+from alpenhorn.common import hashing
 from alpenhorn.daemon import telemetry
 from alpenhorn.errors import FailureClass
 
@@ -114,6 +115,14 @@ def test_requests_checks_and_bytes(daemon: Any, grows: Any) -> None:
     daemon.settle()
     assert (imports(), checks(), transfers(), pulled()) == (1, 1, 1, 4)
     assert copies() == 1
+
+
+def test_the_md5_sums_under_way_are_read_when_somebody_asks(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telemetry.start()
+    monkeypatch.setattr(hashing, "_running", 3)
+    assert sample("hash_running_count") == 3
 
 
 def test_nothing_is_left_running(daemon: Any, sample: Sample, grows: Any) -> None:

@@ -14,9 +14,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
-from alpenhorn import events
 from alpenhorn.common.processes import timeout_call
 
 BLOCK_BYTES = 2**20
@@ -27,6 +29,10 @@ CHUNK_SECONDS = 600.0
 
 # Not in memory; or a file system, or a kernel, that cannot tell.
 _NOT_AT_ONCE = {errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+_running = 0
+_lock = threading.Lock()
 
 
 class HasFileno(Protocol):
@@ -51,8 +57,7 @@ def md5_of(source: int | HasFileno, chunk_seconds: float | None = CHUNK_SECONDS)
         TimeoutError: the medium is too slow or hangs.
         OSError: it cannot be read.
     """
-    events.emit(events.HashRunning(+1))
-    try:
+    with _counted():
         reader = _Reader(source if isinstance(source, int) else source.fileno())
         if chunk_seconds is None:
             while reader.read_chunk():
@@ -62,8 +67,23 @@ def md5_of(source: int | HasFileno, chunk_seconds: float | None = CHUNK_SECONDS)
                 pass
         reader.close()
         return reader.md5.hexdigest(), reader.length
+
+
+def running() -> int:
+    """Return how many MD5 sums are being computed in this process."""
+    return _running
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    global _running
+    with _lock:
+        _running += 1
+    try:
+        yield
     finally:
-        events.emit(events.HashRunning(-1))
+        with _lock:
+            _running -= 1
 
 
 def md5sum_file(path: str | os.PathLike[str]) -> str | None:

@@ -145,6 +145,12 @@ class Metric:
         else:
             series.set(value)
 
+    def follow(self, read: Callable[[], float], **labels: object) -> None:
+        """Have a gauge call `read` for its value whenever somebody asks for it."""
+        series = self._series(labels)
+        if series is not None:
+            series.set_function(read)
+
     def remove(self, **labels: object) -> None:
         """Drop the series with these labels, if there is one."""
         values = self.labelvalues(**labels)

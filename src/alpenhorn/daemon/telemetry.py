@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 
 from alpenhorn import events
+from alpenhorn.common import hashing
 from alpenhorn.common.metrics import Metric
 from alpenhorn.errors import FailureClass
 from alpenhorn.scheduler import EmptyPool, FairMultiFIFOQueue, FifoCounts, WorkerPool
@@ -62,7 +63,7 @@ class _Metrics:
         self.deleted_bytes = Metric(
             "deleted_bytes", "Bytes of files removed", counter=True, unbound=("node",)
         )
-        self.hashes = Metric("hash_running_count", "MD5 computations under way")
+        Metric("hash_running_count", "MD5 computations under way").follow(hashing.running)
 
 
 _metrics: _Metrics | None = None
@@ -82,7 +83,6 @@ def start() -> None:
     events.subscribe(events.PullRunning, _on_pull)
     events.subscribe(events.CheckBegun, _on_check)
     events.subscribe(events.FileDeleted, _on_deleted)
-    events.subscribe(events.HashRunning, _on_hash)
 
 
 def available(kind: str, name: str, here: bool) -> None:
@@ -177,8 +177,3 @@ def _on_deleted(event: events.FileDeleted) -> None:
     if _metrics is not None:
         _metrics.deleted.inc(node=event.node)
         _metrics.deleted_bytes.add(event.size_b, node=event.node)
-
-
-def _on_hash(event: events.HashRunning) -> None:
-    if _metrics is not None:
-        _metrics.hashes.add(event.change)

@@ -133,9 +133,10 @@ def _vetted_file_name(acq_name: str, path: PurePath) -> str:
         BadAcq: the acquisition's name, or the file's, is against the rules (X-3).
     """
     _vet(acq_name, ACQ_NAME_LIMIT)
-    if PurePath(acq_name) not in path.parents:
+    above, file_name = f"{acq_name}/", str(path)
+    if not file_name.startswith(above):
         raise BadAcq(f"not a parent directory of {printable(path)}")
-    file_name = str(path.relative_to(acq_name))
+    file_name = file_name.removeprefix(above)
     _vet(file_name, FILE_NAME_LIMIT)
     return file_name
 

@@ -242,11 +242,11 @@ def test_invariant_07_no_claim_without_its_evidence(make, archives, monkeypatch)
     release(copies[2])
     assert doorbell.available()
 
-    def full(_rows):
+    def full(_model, _rows):
         raise pw.OperationalError("database or disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(evidence.DeletionEvidence, "insert_many", full)
+        patch.setattr(evidence, "insert_rows", full)
         with pytest.raises(pw.OperationalError):
             claim(copies[2])
     assert state(copies[2]) == "YN"

@@ -278,15 +278,15 @@ def _flush(node: UpdateableNode, paths: list[str]) -> bool:
 
 def _may_import(node: UpdateableNode, candidate: Candidate, found: _Found) -> bool:
     """Vet one path; ends the request of one that can never be imported."""
-    path = PurePath(candidate.path)
-    if str(path) in (".", "ALPENHORN_NODE"):
+    path = candidate.path if candidate.seen else str(PurePath(candidate.path))
+    if path in (".", "ALPENHORN_NODE"):
         found.ended.append((candidate, "ignored"))
         return False
-    if not candidate.seen and not node.io.exists(path):
+    if not candidate.seen and not node.io.exists(PurePath(path)):
         log.info(f'Not importing "{path}": not a file.')
         found.ended.append((candidate, "non-file"))
         return False
-    if path.name.startswith("."):
+    if path.rpartition("/")[2].startswith("."):
         log.info(f'Not importing "{path}": leading dot.')
         found.ended.append((candidate, "bad name"))
         return False

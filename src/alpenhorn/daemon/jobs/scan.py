@@ -127,16 +127,18 @@ def _walk(
     log.info(f'Scanning "{path}" on "{node.name}" for new files.')
     found: list[Candidate] = []
     many = False
-    directory: PurePath | None = None
+    directory: str | None = None
+    size = import_batch_size()
     for file in node.io.file_walk(PurePath(path)):
         relative = _relative(node, file)
-        if relative.parent != directory:
-            directory = relative.parent
-            known.enter(directory)
-            log.info(f'Scanning "{directory}".')
-        if str(relative) not in known and str(relative) != NODE_INIT_PATH:
-            found.append(Candidate(str(relative), None, seen=True))
-        if len(found) >= import_batch_size():
+        above = relative.rpartition("/")[0]
+        if above != directory:
+            directory = above
+            known.enter(PurePath(directory))
+            log.info(f'Scanning "{directory or "."}".')
+        if relative not in known and relative != NODE_INIT_PATH:
+            found.append(Candidate(relative, None, seen=True))
+        if len(found) >= size:
             queue_imports(node, queue, found, register, outstanding)
             found, many = [], True
             while outstanding.many:
@@ -144,7 +146,10 @@ def _walk(
     queue_imports(node, queue, found, register, outstanding, batched=many)
 
 
-def _relative(node: UpdateableNode, file: PurePath) -> PurePath:
-    if file.is_absolute():
-        return file.relative_to(node.db.root or "/")
-    return file
+def _relative(node: UpdateableNode, file: PurePath) -> str:
+    """Return a path that a walk has yielded, relative to the root."""
+    root = f"{(node.db.root or '').rstrip('/')}/"
+    path = str(file)
+    if path.startswith(root):
+        return path.removeprefix(root)
+    return str(file.relative_to(node.db.root or "/")) if file.is_absolute() else path

@@ -13,7 +13,7 @@ from alpenhorn.db.acquisition import ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import doorbell, releases
-from alpenhorn.db.queries.common import chunks, tuples
+from alpenhorn.db.queries.common import chunks, insert_rows, tuples
 from alpenhorn.db.storage import StorageNode, StorageTransferAction
 
 
@@ -99,8 +99,7 @@ def _request_missing(node: StorageNode, group_id: int, file_ids: Iterable[int]) 
         }
         for (file_id,) in tuples(missing.order_by(ArchiveFile.id))
     ]
-    if rows:
-        ArchiveFileCopyRequest.insert_many(rows).execute()
+    insert_rows(ArchiveFileCopyRequest, rows)
 
 
 def _release(node_id: int, file_ids: list[int], by: str) -> None:

@@ -15,7 +15,14 @@ from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import autoactions, verification
-from alpenhorn.db.queries.common import by_id, by_ids, chunks, copies_with_files, lock_files
+from alpenhorn.db.queries.common import (
+    by_id,
+    by_ids,
+    chunks,
+    copies_with_files,
+    insert_rows,
+    lock_files,
+)
 from alpenhorn.db.queries.protection import being_deleted
 from alpenhorn.db.storage import StorageNode
 
@@ -103,14 +110,12 @@ def ask_for_check(node: StorageNode, found: Iterable[tuple[int, int | None]]) ->
             ArchiveFileCopy.update(**_found()).where(
                 ArchiveFileCopy.id << ids, ArchiveFileCopy.has_file == HasFile.ABSENT
             ).execute()
-        new = [file_id for file_id in sizes if file_id not in known]
-        for ids in chunks(new, 100):
-            ArchiveFileCopy.insert_many(
-                [
-                    {"file": file_id, "node": node.id, "size_b": sizes[file_id], **_found()}
-                    for file_id in ids
-                ]
-            ).execute()
+        new = [
+            {"file": file_id, "node": node.id, "size_b": size, **_found()}
+            for file_id, size in sizes.items()
+            if file_id not in known
+        ]
+        insert_rows(ArchiveFileCopy, new)
     return len(absent) + len(new)
 
 

@@ -16,6 +16,9 @@ from alpenhorn.db.data_index import DataIndexVersion
 CHUNK = 500
 """Ids per statement: well below the parameter limit of every database."""
 
+MOST_PARAMETERS = 900
+"""Values per statement: SQLite took 999 until version 3.32 (https://sqlite.org/limits.html)."""
+
 _T = TypeVar("_T")
 
 
@@ -104,17 +107,47 @@ def by_id(column: Any, values: Mapping[int, Any]) -> Any:
     return pw.Case(ArchiveFileCopy.id, list(values.items()), column)
 
 
+def insert_rows(model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that have the same keys, which are names of fields; the others get defaults.
+
+    The same as `insert_many`, whose SQL takes peewee longer to write than the database to execute.
+    """
+    for query in _inserts(model, rows):
+        query.execute()
+
+
 def insert_missing(model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, but for those whose unique key is there already.
+    """Insert rows as `insert_rows` does, but for those whose unique key is there already.
 
     On MySQL this is no INSERT IGNORE, which would also cut what is too long for its column.
     """
-    query = model.insert_many(rows)
-    if isinstance(database_proxy.obj, pw.MySQLDatabase):
-        key = model._meta.primary_key
-        query.on_conflict(update={key: key}).execute()
-    else:
-        query.on_conflict_ignore().execute()
+    for query in _inserts(model, rows):
+        if isinstance(database_proxy.obj, pw.MySQLDatabase):
+            key = model._meta.primary_key
+            query.on_conflict(update={key: key}).execute()
+        else:
+            query.on_conflict_ignore().execute()
+
+
+def _inserts(model: Any, rows: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+    """Make the statements that insert rows, none with too many parameters."""
+    if not rows:
+        return
+    given = {model._meta.combined[name]: name for name in rows[0]}
+    defaults = {
+        field: field.db_value(value() if callable(value) else value)
+        for field, value in model._meta.defaults.items()
+        if field not in given
+    }
+    columns = [(field.db_value, name) for field, name in given.items()]
+    marks = f"({', '.join([database_proxy.obj.param] * (len(given) + len(defaults)))})"
+    for chunk in chunks(rows, MOST_PARAMETERS // (len(given) + len(defaults))):
+        values: list[Any] = []
+        for row in chunk:
+            values += [convert(row[name]) for convert, name in columns]
+            values += defaults.values()
+        text = f"VALUES {', '.join([marks] * len(chunk))}"
+        yield model.insert_from(pw.SQL(text, values), [*given, *defaults]).as_rowcount()
 
 
 def tuples(query: Any) -> Any:

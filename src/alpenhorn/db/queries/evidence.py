@@ -17,7 +17,7 @@ from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.operations import DeletionEvidence
 from alpenhorn.db.queries import doorbell, releases
-from alpenhorn.db.queries.common import by_ids, chunks, tuples
+from alpenhorn.db.queries.common import by_ids, chunks, insert_rows, tuples
 from alpenhorn.db.queries.protection import Guard, being_deleted
 from alpenhorn.db.storage import StorageNode
 
@@ -46,8 +46,7 @@ def keep(copies: Sequence[ArchiveFileCopy], protectors: Mapping[int, Sequence[Gu
                 "released_by": wish and wish.by,
             }
         )
-    for chunk in chunks(rows, 100):
-        DeletionEvidence.insert_many(chunk).execute()
+    insert_rows(DeletionEvidence, rows)
 
 
 def removed(copy_ids: Iterable[int]) -> None:

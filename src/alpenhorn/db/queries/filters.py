@@ -17,7 +17,7 @@ from alpenhorn.db.acquisition import ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.connection import base_model, change
 from alpenhorn.db.enums import HasFile, WantsFile
-from alpenhorn.db.queries.common import chunks
+from alpenhorn.db.queries.common import insert_rows
 from alpenhorn.db.storage import StorageNode
 
 
@@ -67,8 +67,7 @@ def select_files(file_ids: Iterable[int]) -> None:
     SelectedFile.create_table(safe=True)
     with change():
         SelectedFile.delete().execute()
-        for chunk in chunks(sorted(set(file_ids))):
-            SelectedFile.insert_many([{"file_id": file_id} for file_id in chunk]).execute()
+        insert_rows(SelectedFile, [{"file_id": file_id} for file_id in sorted(set(file_ids))])
 
 
 def present_in(group_id: int) -> Any:

@@ -18,6 +18,7 @@ from alpenhorn.db.queries.common import (
     chunks,
     copies_with_files,
     insert_missing,
+    insert_rows,
     lock_acquisitions,
     lock_files,
     lock_new_acquisitions,
@@ -188,8 +189,7 @@ def _acquisitions(
     lock_new_acquisitions()
     known = _named(names)  # others may have made some until now
     missing = sorted(names - known.keys())
-    for chunk in chunks(missing):
-        insert_missing(ArchiveAcq, [{"name": name} for name in chunk])
+    insert_missing(ArchiveAcq, [{"name": name} for name in missing])
     new = _named(missing)
     return known | new, new
 
@@ -223,8 +223,7 @@ def _files(
         }
         for key in missing
     ]
-    for chunk in chunks(rows, 100):
-        insert_missing(ArchiveFile, chunk)
+    insert_missing(ArchiveFile, rows)
     new = _find_files(missing, acqs)
     return known | new, new
 
@@ -292,8 +291,7 @@ def _store(
         for file_id, result in added.items()
         if file_id not in absent
     ]
-    for chunk in chunks(rows, 100):
-        ArchiveFileCopy.insert_many(chunk).execute()
+    insert_rows(ArchiveFileCopy, rows)
     for corrupt in (False, True):
         back = {
             copy.id: added[file_id]

@@ -15,7 +15,7 @@ from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.operations import TransferAttempt
 from alpenhorn.db.queries import autoactions, deletion, doorbell, evidence, verification
-from alpenhorn.db.queries.common import by_id, by_ids, chunks, lock_files, tuples
+from alpenhorn.db.queries.common import by_id, by_ids, chunks, insert_rows, lock_files, tuples
 from alpenhorn.db.queries.pending import is_pending
 from alpenhorn.db.storage import StorageNode
 
@@ -131,8 +131,7 @@ def record_attempts(attempts: Sequence[Attempt]) -> None:
         for attempt in attempts
     ]
     with change():
-        for chunk in chunks(rows, 100):
-            TransferAttempt.insert_many(chunk).execute()
+        insert_rows(TransferAttempt, rows)
 
 
 def corrupt_on(node: StorageNode, file_ids: Sequence[int]) -> set[int]:
@@ -169,8 +168,7 @@ def _store_copies(
         for item in arrived
         if item.file_id not in existing
     ]
-    for chunk in chunks(new, 100):
-        ArchiveFileCopy.insert_many(chunk).execute()
+    insert_rows(ArchiveFileCopy, new)
     sizes = {existing[i.file_id].id: i.size_b for i in arrived if i.file_id in existing}
     for ids in chunks(sizes, 100):
         size_b = by_id(ArchiveFileCopy.size_b, {i: sizes[i] for i in ids})

@@ -47,14 +47,16 @@ class Tree:
         Raises:
             InvalidName: it is not below the root, or not a proper path.
         """
+        text = str(path)
+        if not _refusal(text):
+            return text
         pure = PurePath(path)
         if pure.is_absolute():
             if not pure.is_relative_to(self.root):
                 raise InvalidName(f"{pure} is not below the node root {self.root}")
             pure = pure.relative_to(self.root)
         text = str(pure)
-        reason = invalid_import_path(text) or ("NUL in the path" if "\0" in text else None)
-        if reason:
+        if reason := _refusal(text):
             raise InvalidName(f"{text!r}: {reason}")
         return text
 
@@ -118,7 +120,9 @@ class Tree:
 
     def flush_parents(self, paths: Sequence[str]) -> None:
         """Flush the directories that hold `paths`, and theirs, up to the root."""
-        for parent in {str(parent) for path in paths for parent in PurePath(path).parents}:
+        holders = {path.rpartition("/")[0] for path in paths}
+        parents = {str(parent) for holder in holders for parent in PurePath(holder, "x").parents}
+        for parent in parents:
             with parent_of(self.base, "x" if parent == "." else f"{parent}/x") as (directory, _):
                 flush_directories([directory])
 
@@ -202,6 +206,11 @@ class Tree:
                 elif entry.is_dir(follow_symlinks=False) and not is_staging(prefix, entry.name):
                     directories.append(prefix + entry.name)
         return sorted(files), sorted(directories)
+
+
+def _refusal(path: str) -> str | None:
+    """Tell why nothing below a root can have that path."""
+    return invalid_import_path(path) or ("NUL in the path" if "\0" in path else None)
 
 
 def is_staging(prefix: str, name: str) -> bool:
