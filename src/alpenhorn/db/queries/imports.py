@@ -16,7 +16,6 @@ from alpenhorn.db.queries.common import (
     by_id,
     by_ids,
     chunks,
-    copies_with_files,
     insert_missing,
     insert_rows,
     lock_acquisitions,
@@ -116,19 +115,22 @@ def tracked_names(node: StorageNode, acq_name: str) -> set[str]:
 
 def tracked(node: StorageNode, names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return which (acquisition, file) names have a copy other than absent on a node."""
-    wanted = set(names)
-    query = copies_with_files().where(
-        ArchiveFileCopy.node == node, ArchiveFileCopy.has_file != HasFile.ABSENT
-    )
-    rows = by_ids(query, ArchiveFile.name, sorted({name for _, name in wanted}))
-    return {(row.file.acq.name, row.file.name) for row in rows} & wanted
+    known = _known_files(names)
+    copies = _copies(node, [file.id for file in known.values()])
+    there = {copy.file_id for copy in copies.values() if copy.has_file != HasFile.ABSENT}
+    return {key for key, file in known.items() if file.id in there}
 
 
 def registered(names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return which (acquisition, file) names have file rows."""
-    wanted = set(names)
-    acqs, _ = _acquisitions({acq for acq, _ in wanted}, create=False)
-    return set(_find_files([key for key in wanted if key[0] in acqs], acqs))
+    return set(_known_files(names))
+
+
+def _known_files(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ArchiveFile]:
+    """Return those files that have rows, by (acquisition, name)."""
+    wanted = sorted(set(names))
+    acqs = _named({acq for acq, _ in wanted})
+    return _find_files([key for key in wanted if key[0] in acqs], acqs)
 
 
 @repeat_on_deadlock
