@@ -22,11 +22,16 @@ def named(root: str | None) -> str | None:
     """Return the name in the node file, None if it cannot be read."""
     if not root:
         return None
-    try:
-        with Path(root, NODE_FILE).open(encoding="utf-8", errors="replace") as file:
-            return file.readline().rstrip()
+    try:  # before each deletion: pathlib and text files would cost as much as the deletion
+        fd = os.open(f"{root}/{NODE_FILE}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):  # ValueError: the row holds a root with a NUL
         return None
+    try:
+        return os.read(fd, 4096).partition(b"\n")[0].decode(errors="replace").rstrip()
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def check(name: str, root: str | None) -> bool:

@@ -98,8 +98,9 @@ def _delete_portion(
     for item in claimed:
         (gone if _unlink(io, medium, item.copy, level) else failed).append(item)
     # Before the claims end: after a kill, the next pass deletes again and prunes too.
-    for item in gone:
-        _prune(io, medium.tree, str(item.copy.file.path), level)
+    holders = {path.parent: str(path) for path in (item.copy.file.path for item in gone)}
+    for path in holders.values():
+        _prune(io, medium.tree, path, level)
     if gone:
         deletion.removed([item.copy.id for item in gone])
     if failed:
