@@ -14,7 +14,8 @@ import pytest
 
 from alpenhorn import db
 from alpenhorn.common.hashing import md5_of
-from alpenhorn.daemon.jobs.importing import Candidate, queue_event_import, queue_imports
+from alpenhorn.daemon.jobs.candidates import Candidate
+from alpenhorn.daemon.jobs.importing import queue_event_import, queue_imports
 from alpenhorn.db.queries import imports
 from alpenhorn.io.default import examine
 from daemon import detectors

@@ -3,7 +3,8 @@
 from pathlib import PurePath
 from typing import Any
 
-from alpenhorn.daemon.jobs.importing import Candidate, queue_imports
+from alpenhorn.daemon.jobs.candidates import Candidate
+from alpenhorn.daemon.jobs.importing import queue_imports
 from alpenhorn.daemon.jobs.scan import scan_job as scan
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.daemon.watch import RegisterFile

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Protocol
 
 from alpenhorn.common import config
 from alpenhorn.common.units import pretty_bytes
 from alpenhorn.daemon.jobs import callbacks
+from alpenhorn.daemon.jobs.candidates import Candidate, Detected, Findings, look
 from alpenhorn.daemon.jobs.lookahead import FEW
 from alpenhorn.daemon.jobs.results import complete, tell
 from alpenhorn.daemon.node import UpdateableNode
-from alpenhorn.db import ArchiveFileImportRequest
 from alpenhorn.db.queries import imports
-from alpenhorn.errors import InvalidName
-from alpenhorn.extensions.detection import BadAcq, DetectFailed, Detection, detect
-from alpenhorn.io.base import Examined
 from alpenhorn.scheduler import FairMultiFIFOQueue, Task
 
 log = logging.getLogger(__name__)
@@ -36,16 +31,6 @@ LONGEST_AGAIN_S = 60.0
 """Shortest and longest pause before auto-import looks again at a file that is being written."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A path that may be a data file, and the request that named it, if any."""
-
-    path: str
-    request: ArchiveFileImportRequest | None
-    seen: bool = False
-    """Was it just listed as a regular file? Then it is not looked at before it is opened."""
-
-
 class Progress(Protocol):
     """Somebody who wants to know when the tasks for his files have ended."""
 
@@ -54,31 +39,6 @@ class Progress(Protocol):
 
     def done(self, ran: bool) -> None:
         """A task ended; `ran`: it dealt with all its files."""
-
-
-@dataclass(frozen=True)
-class _Detected:
-    candidate: Candidate
-    detection: Detection
-
-    @property
-    def name(self) -> tuple[str, str]:
-        return self.detection.acq_name, self.detection.file_name
-
-
-@dataclass
-class _Found:
-    """What came of looking at some files; it counts only if the medium has stayed the same."""
-
-    ended: list[tuple[Candidate, str]] = field(default_factory=list)
-    """Files that are not to be imported, and why: results of their requests."""
-    read: list[tuple[_Detected, imports.Found]] = field(default_factory=list)
-    left: list[Candidate] = field(default_factory=list)
-    """To be tried again later."""
-    not_ready: list[Candidate] = field(default_factory=list)
-    """The medium must stage them first."""
-    level: int = logging.INFO
-    """Of the lines that say why a file is not imported yet."""
 
 
 def import_batch_size() -> int:
@@ -208,14 +168,16 @@ def import_job(
     """
     left: list[Candidate] = []
     while candidates:
-        found = _Found(level=logging.DEBUG if paused else logging.INFO)
+        found = Findings(level=logging.DEBUG if paused else logging.INFO)
         # Let go of again before a pause, so that the medium can be unmounted.
         with node.io.medium() as medium:
             if medium is not None:
-                _look(node, candidates, register, found)
+                look(node, candidates, register, found)
             if medium is None or not medium.is_there():
                 log.warning(f"Importing nothing on {node.name}: its medium is not there.")
-                found = _Found(left=list(candidates))  # what was seen may have been seen elsewhere
+                found = Findings(
+                    left=list(candidates)
+                )  # what was seen may have been seen elsewhere
             left += found.left + _conclude(node, queue, found, register)
         candidates = found.not_ready
         if candidates:
@@ -227,31 +189,8 @@ def import_job(
         _queue_again(node, queue, again, min(max(2 * paused, AGAIN_S), LONGEST_AGAIN_S))
 
 
-def _look(
-    node: UpdateableNode, candidates: Sequence[Candidate], register: bool, found: _Found
-) -> None:
-    """Find out about files what can be, and note it; nothing is recorded here."""
-    vetted = [candidate for candidate in candidates if _may_import(node, candidate, found)]
-    ready: list[Candidate] = []
-    for one in vetted:
-        (ready if node.io.ready_path(PurePath(one.path)) else found.not_ready).append(one)
-    detected: list[_Detected] = []
-    for candidate in _not_locked(node, ready, found.level):
-        try:
-            detection = _detect(node, candidate, found)
-        except DetectFailed:
-            found.left.append(candidate)
-            continue
-        if detection is not None:
-            detected.append(detection)
-    _read_all(node, _new_to_index(node, detected, register, found), found)
-    if not _flush(node, [item.candidate.path for item, _ in found.read]):
-        found.left += [item.candidate for item, _ in found.read]
-        found.read.clear()
-
-
 def _conclude(
-    node: UpdateableNode, queue: FairMultiFIFOQueue, found: _Found, register: bool
+    node: UpdateableNode, queue: FairMultiFIFOQueue, found: Findings, register: bool
 ) -> list[Candidate]:
     """Record what was found; returns the files that must be tried again later."""
     for candidate, result in found.ended:
@@ -259,122 +198,10 @@ def _conclude(
     return _record(node, queue, found.read, register)
 
 
-def _not_locked(node: UpdateableNode, candidates: list[Candidate], level: int) -> list[Candidate]:
-    locked = node.io.locked_many([candidate.path for candidate in candidates])
-    for path in sorted(locked):
-        log.log(level, f'Skipping "{path}": locked.')
-    return [candidate for candidate in candidates if candidate.path not in locked]
-
-
-def _flush(node: UpdateableNode, paths: list[str]) -> bool:
-    """Put what was read onto the medium: only then may the index say present (P2)."""
-    try:
-        node.io.flush_many(paths)
-    except (OSError, InvalidName) as error:
-        log.warning(f"Cannot flush {len(paths)} files on {node.name}: {error}")
-        return False
-    return True
-
-
-def _may_import(node: UpdateableNode, candidate: Candidate, found: _Found) -> bool:
-    """Vet one path; ends the request of one that can never be imported."""
-    path = candidate.path if candidate.seen else str(PurePath(candidate.path))
-    if path in (".", "ALPENHORN_NODE"):
-        found.ended.append((candidate, "ignored"))
-        return False
-    if not candidate.seen and not node.io.exists(PurePath(path)):
-        log.info(f'Not importing "{path}": not a file.')
-        found.ended.append((candidate, "non-file"))
-        return False
-    if path.rpartition("/")[2].startswith("."):
-        log.info(f'Not importing "{path}": leading dot.')
-        found.ended.append((candidate, "bad name"))
-        return False
-    return True
-
-
-def _detect(node: UpdateableNode, candidate: Candidate, found: _Found) -> _Detected | None:
-    """Ask the extensions about one file.
-
-    Raises:
-        DetectFailed: an extension is broken; try again later.
-    """
-    path = PurePath(candidate.path)
-    try:
-        detection = detect(path, node)
-    except BadAcq:
-        found.ended.append((candidate, "bad acq"))
-        return None
-    if detection is None:
-        log.info(f"Not importing non-acquisition path: {path}")
-        found.ended.append((candidate, "no detection"))
-        return None
-    return _Detected(candidate, detection)
-
-
-def _new_to_index(
-    node: UpdateableNode, detected: list[_Detected], register: bool, found: _Found
-) -> list[_Detected]:
-    """Leave out what need not be read: files that are tracked here, or may not be registered."""
-    names = [item.name for item in detected]
-    tracked = imports.tracked(node.db, names)
-    known = set(names) if register else imports.registered(names)
-    for item in detected:
-        path = item.candidate.path
-        if item.name in tracked:
-            log.debug(f'"{path}" is already known on {node.name}.')
-            found.ended.append((item.candidate, "duplicate"))
-        elif item.name not in known:
-            log.info(f'Not importing "{path}": not registered.')
-            found.ended.append((item.candidate, "unregistered"))
-    return [item for item in detected if item.name not in tracked and item.name in known]
-
-
-def _read_all(node: UpdateableNode, detected: list[_Detected], found: _Found) -> None:
-    """Read files completely, as far as they can be imported now."""
-    wanted: list[_Detected] = []
-    for item in detected:
-        if _on_its_way_in(node, item.candidate.path):
-            found.left.append(item.candidate)
-        else:
-            wanted.append(item)
-    readings = node.io.examine_many([item.candidate.path for item in wanted])
-    for item, reading in zip(wanted, readings, strict=True):
-        evidence = _evidence(node, item, reading, found.level)
-        if evidence is None:
-            found.left.append(item.candidate)
-        else:
-            found.read.append((item, evidence))
-
-
-def _evidence(
-    node: UpdateableNode, item: _Detected, reading: Examined, level: int
-) -> imports.Found | None:
-    """Make evidence of what was read; None, with a line, if it is none."""
-    path, request = item.candidate.path, item.candidate.request
-    if reading is None:
-        log.log(level, f'Skipping "{path}": being written.')
-    elif isinstance(reading, Exception):
-        loud = logging.WARNING if level == logging.INFO else logging.DEBUG
-        log.log(loud, f'Cannot read "{path}" on {node.name}: {reading}')
-    elif not reading.unchanged:
-        log.log(level, f'Skipping "{path}": it changed while it was read.')
-    elif reading.md5 is not None:
-        request_id = request.id if request else None
-        return imports.Found(*item.name, reading.size_b, reading.md5, reading.space_b, request_id)
-    return None
-
-
-def _on_its_way_in(node: UpdateableNode, path: str) -> bool:
-    """Is a pull about to record this file itself?"""
-    expected: Callable[[str], bool] | None = getattr(node.io, "expected", None)
-    return expected is not None and expected(path)
-
-
 def _record(
     node: UpdateableNode,
     queue: FairMultiFIFOQueue,
-    read: list[tuple[_Detected, imports.Found]],
+    read: list[tuple[Detected, imports.Found]],
     register: bool,
 ) -> list[Candidate]:
     """Record what was read, in one transaction; returns what must be tried again later.

@@ -6,7 +6,8 @@ import logging
 from pathlib import PurePath
 
 from alpenhorn.common.names import invalid_import_path
-from alpenhorn.daemon.jobs.importing import Candidate, queue_imports
+from alpenhorn.daemon.jobs.candidates import Candidate
+from alpenhorn.daemon.jobs.importing import queue_imports
 from alpenhorn.daemon.jobs.lookahead import LOOKAHEAD
 from alpenhorn.daemon.jobs.results import complete
 from alpenhorn.daemon.jobs.scan import queue_scan

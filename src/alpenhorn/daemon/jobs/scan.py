@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from alpenhorn.daemon.jobs.importing import Candidate, import_batch_size, queue_imports
+from alpenhorn.daemon.jobs.candidates import Candidate
+from alpenhorn.daemon.jobs.importing import import_batch_size, queue_imports
 from alpenhorn.daemon.jobs.known import Known
 from alpenhorn.daemon.jobs.results import tell
 from alpenhorn.daemon.node import UpdateableNode

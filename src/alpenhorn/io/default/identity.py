@@ -23,7 +23,7 @@ def named(root: str | None) -> str | None:
     if not root:
         return None
     try:  # before each deletion: pathlib and text files would cost as much as the deletion
-        fd = os.open(f"{root}/{NODE_FILE}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(f"{root}/{NODE_FILE}", os.O_RDONLY | os.O_CLOEXEC)
     except (OSError, ValueError):  # ValueError: the row holds a root with a NUL
         return None
     try:
