@@ -23,7 +23,7 @@ from daemon import detectors
 MD5 = hashlib.md5(b"data").hexdigest()
 
 
-def broken_medium(fd: int) -> tuple[str, int]:
+def broken_medium(fd: int, **hint: Any) -> tuple[str, int]:
     raise OSError(errno.EIO, "Input/output error")
 
 
@@ -260,7 +260,7 @@ class TestNotNow:
     ) -> None:
         path = daemon.write("acq/file")
 
-        def slow(fd: int) -> tuple[str, int]:
+        def slow(fd: int, **hint: Any) -> tuple[str, int]:
             result = md5_of(fd)
             path.write_bytes(b"data and more")
             return result
@@ -279,7 +279,7 @@ class TestNotNow:
         """Same length, same time stamp, another file: the inode tells."""
         path = daemon.write("acq/file")
 
-        def swap(fd: int) -> tuple[str, int]:
+        def swap(fd: int, **hint: Any) -> tuple[str, int]:
             result = md5_of(fd)
             status = path.stat()
             other = path.with_name("other")
@@ -322,7 +322,7 @@ class TestNotNow:
     ) -> None:
         path = daemon.write("acq/file")
 
-        def lose(fd: int) -> tuple[str, int]:
+        def lose(fd: int, **hint: Any) -> tuple[str, int]:
             result = md5_of(fd)
             path.unlink()
             return result
@@ -418,7 +418,7 @@ class TestRaces:
     ) -> None:
         daemon.write("acq/file")
 
-        def other(fd: int) -> tuple[str, int]:
+        def other(fd: int, **hint: Any) -> tuple[str, int]:
             daemon.make.file("acq/file", md5sum=MD5)
             daemon.make.copy("acq/file", node)
             return md5_of(fd)

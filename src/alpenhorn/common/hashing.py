@@ -17,6 +17,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from typing import Protocol
 
 from alpenhorn.common.processes import timeout_call
@@ -42,13 +43,18 @@ class HasFileno(Protocol):
         """Return its descriptor."""
 
 
-def md5_of(source: int | HasFileno, chunk_seconds: float | None = CHUNK_SECONDS) -> tuple[str, int]:
+def md5_of(
+    source: int | HasFileno,
+    chunk_seconds: float | None = CHUNK_SECONDS,
+    size_b: int | None = None,
+) -> tuple[str, int]:
     """Compute the MD5 sum of an open regular file.
 
     Args:
         source: a file descriptor, or an object that has one. It stays open, its offset unmoved.
         chunk_seconds: time limit for each 32 MiB, in seconds; None: no limit, which saves a
             thread per chunk.
+        size_b: its length in bytes, if that is known; all of it is read whatever it is.
 
     Returns:
         The sum in lower-case hexadecimal digits, and the number of bytes that it was made of.
@@ -58,12 +64,14 @@ def md5_of(source: int | HasFileno, chunk_seconds: float | None = CHUNK_SECONDS)
         OSError: it cannot be read.
     """
     with _counted():
-        reader = _Reader(source if isinstance(source, int) else source.fileno())
+        reader = _Reader(source if isinstance(source, int) else source.fileno(), size_b)
         if chunk_seconds is None:
             while reader.read_chunk():
                 pass
         else:
-            while reader.read_cached() and timeout_call(reader.read_chunk, chunk_seconds):
+            while reader.read_cached() and timeout_call(
+                reader.detached().read_chunk, chunk_seconds
+            ):
                 pass
         reader.close()
         return reader.md5.hexdigest(), reader.length
@@ -109,20 +117,28 @@ def md5sum_file(path: str | os.PathLike[str]) -> str | None:
 
 
 class _Reader:
-    """Reads one file, chunk by chunk.
+    """Reads one file, chunk by chunk."""
 
-    It has a duplicate of the descriptor: a read that hangs and was given up must not, when it
-    comes back, continue in whatever file got the number meanwhile. The file object closes the
-    duplicate when the last thread lets go of it.
-    """
-
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, size_b: int | None = None) -> None:
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.length = 0
-        self._file = open(os.dup(fd), "rb", buffering=0)  # noqa: SIM115, PTH123
+        self._fd = fd
+        self._file: FileIO | None = None
         # A fresh MiB costs more than all the rest of a small file.
-        size = os.fstat(fd).st_size
+        size = os.fstat(fd).st_size if size_b is None else size_b
         self._block = memoryview(bytearray(min(max(size, 4096), BLOCK_BYTES)))
+
+    def detached(self) -> _Reader:
+        """Get ready for a thread that may be given up.
+
+        From now on there is a duplicate of the descriptor: a read that hangs and was given up must
+        not, when it comes back, continue in whatever file got the number meanwhile. The file
+        object closes the duplicate when the last thread lets go of it.
+        """
+        if self._file is None:
+            self._file = open(os.dup(self._fd), "rb", buffering=0)  # noqa: SIM115, PTH123
+            self._fd = self._file.fileno()
+        return self
 
     def read_cached(self) -> bool:
         """Read what the kernel has in memory; tell whether the end is still ahead."""
@@ -145,11 +161,12 @@ class _Reader:
 
     def _read(self, flags: int = 0) -> int:
         """Read one block more; returns its length, 0 at the end."""
-        count = os.preadv(self._file.fileno(), [self._block], self.length, flags)
+        count = os.preadv(self._fd, [self._block], self.length, flags)
         if count:
             self.md5.update(self._block[:count])
             self.length += count
         return count
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()

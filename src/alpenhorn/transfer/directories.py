@@ -73,6 +73,15 @@ class Directories:
         directory, name = self.parent(path)
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
+    def names(self, path: str) -> list[str]:
+        """Return the names of all that lies beside `path`.
+
+        Raises:
+            OSError: its directory is not there, or cannot be listed.
+        """
+        directory, _ = self.parent(path)
+        return os.listdir(directory)  # noqa: PTH208 (a descriptor is no path)
+
     def _close(self) -> None:
         self._stack.close()
         self._directory = None

@@ -150,7 +150,7 @@ def test_an_abandoned_read_never_reads_another_file(tmp_path, hanging):
     first.write_bytes(b"first")
     second.write_bytes(b"second!")
     fd = os.open(first, os.O_RDONLY)
-    reader = hashing._Reader(fd)
+    reader = hashing._Reader(fd).detached()
     thread = threading.Thread(target=reader.read_chunk)
     thread.start()
     other = os.open(second, os.O_RDONLY)

@@ -100,6 +100,20 @@ def test_a_walk_gives_absolute_paths(io: Any) -> None:
         list(io.file_walk(root))
 
 
+@pytest.mark.parametrize("count", [3, 100])
+def test_locks_are_found_for_few_files_and_for_many(io: Any, site: Any, count: int) -> None:
+    """A lock is a regular file; of many files, only their directory is looked at."""
+    paths = [f"{directory}/{number}" for directory in ("acq/a", "b") for number in range(count)]
+    for path in paths:
+        site.write(io, path, b"")
+    site.write(io, "acq/a/.0.lock", b"")
+    site.write(io, "b/.2.lock", b"")
+    Path(io.node.root, "b/.1.lock").mkdir()
+    Path(io.node.root, "b/.0.lock").symlink_to(".2.lock")
+    assert io.locked_many([*paths, "none/file", "none/other"]) == {"acq/a/0", "b/2"}
+    assert io.locked_many([f"none/{number}" for number in range(count)]) == set()
+
+
 def test_a_lock_file_beside_it_locks_a_file(io: Any, site: Any) -> None:
     assert not io.locked(PATH)
     site.write(io, "2025/02/21/.meta.txt.lock", b"")

@@ -14,6 +14,9 @@ from alpenhorn.io.default.tree import Tree
 from alpenhorn.io.default.writers import Writers
 from alpenhorn.transfer.directories import Directories
 
+FEW = 16
+"""Of more files than these, their directory is listed instead of asking for each."""
+
 
 def examine(tree: Tree, paths: Sequence[str], writers: Writers) -> Iterator[Examined]:
     """Read files completely, one after the other.
@@ -36,15 +39,39 @@ def examine(tree: Tree, paths: Sequence[str], writers: Writers) -> Iterator[Exam
 
 def locked(tree: Tree, paths: Sequence[str]) -> set[str]:
     """Return those paths beside which there is a regular file ``.<name>.lock``."""
+    by_directory: dict[str, list[str]] = {}
+    for path in paths:
+        by_directory.setdefault(path.rpartition("/")[0], []).append(path)
     with Directories(tree.root) as directories:
-        return {path for path in paths if _is_locked(directories, tree, path)}
+        return {
+            path
+            for directory, inside in by_directory.items()
+            for path in _perhaps_locked(directories, tree, directory, inside)
+            if _is_locked(directories, tree, path)
+        }
+
+
+def _perhaps_locked(
+    directories: Directories, tree: Tree, directory: str, paths: Sequence[str]
+) -> Sequence[str]:
+    """Leave out, of many files in a directory, those that have no lock beside them."""
+    if len(paths) <= FEW:
+        return paths
+    try:
+        names = set(directories.names(tree.relative(_lock_of(paths[0]))))
+    except (OSError, InvalidName):
+        return paths
+    return [path for path in paths if _lock_of(path).rpartition("/")[2] in names]
+
+
+def _lock_of(path: str) -> str:
+    directory, slash, name = path.rpartition("/")
+    return f"{directory}{slash}.{name}.lock"
 
 
 def _is_locked(directories: Directories, tree: Tree, path: str) -> bool:
-    directory, slash, name = path.rpartition("/")
     try:
-        lock = tree.relative(f"{directory}{slash}.{name}.lock")
-        return stat.S_ISREG(directories.stat(lock).st_mode)
+        return stat.S_ISREG(directories.stat(tree.relative(_lock_of(path))).st_mode)
     except (OSError, InvalidName):
         return False
 
@@ -57,7 +84,7 @@ def _examine(directories: Directories, path: str, writers: Writers) -> Reading |
             raise OSError(errno.EINVAL, "not a regular file", path)
         if writers.busy(path, fd):
             return None
-        md5, size = md5_of(fd)
+        md5, size = md5_of(fd, size_b=before.st_size)
     finally:
         os.close(fd)
     after = directories.stat(path)  # by its name: another file may be there now
