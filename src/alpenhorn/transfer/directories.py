@@ -20,10 +20,12 @@ class Directories:
 
     Args:
         root: an existing directory; what a descriptor of it leads to, cannot be exchanged.
+        create: make directories that are missing.
     """
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, create: bool = False) -> None:
         self._root = root
+        self._create = create
         self._directory: str | None = None
         self._fd = -1
         self._stack = ExitStack()
@@ -51,7 +53,7 @@ class Directories:
         directory, _, name = path.rpartition("/")
         if directory != self._directory:
             self._close()
-            self._fd, _ = self._stack.enter_context(parent_of(self._root, path))
+            self._fd, _ = self._stack.enter_context(parent_of(self._root, path, self._create))
             self._directory = directory
         return self._fd, name
 

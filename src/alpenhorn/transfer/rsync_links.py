@@ -7,6 +7,7 @@ of the same name; `hidden` finds such questions, so that nobody relies on an ans
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,13 +29,19 @@ class Way:
     @property
     def parents(self) -> list[str]:
         """The directories on the way, below `base`."""
-        return [str(parent) for parent in PurePosixPath(self.path).parents][:-1]
+        return _above(self.path.rpartition("/")[0])
 
     @property
     def checks(self) -> list[str]:
         """The names under which rsync is asked about them, and by which it calls the links."""
         prefix = f"{self.base.strip('/')}/".lstrip("/")
         return [prefix + parent for parent in self.parents]
+
+
+@functools.lru_cache(maxsize=64)
+def _above(directory: str) -> list[str]:
+    """Return a directory and those above it; the files of a batch share a few."""
+    return [str(parent) for parent in PurePosixPath(directory, "x").parents][:-1]
 
 
 def entries(ways: Sequence[Way]) -> bytes:

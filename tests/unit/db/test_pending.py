@@ -94,8 +94,45 @@ def test_requests_come_oldest_first_and_no_more_than_asked_for(make, source, des
         make.copy(f"a/{n}", source)
         requests.append(make.request(f"a/{n}", source, "target"))
     assert ids(pending.ready(dest.group, 3)) == ids(requests[:3])
-    chosen = [requests[4].id, requests[1].id]
-    assert sorted(ids(pending.ready(dest.group, 10, ids=chosen))) == sorted(chosen)
+
+
+def test_what_was_found_ready_is_asked_again_before_the_work(make, source, dest):
+    """Whatever lies between: the work begins with what holds then."""
+    changes = {
+        "same": lambda copy, request: None,
+        "cancelled": lambda copy, request: (
+            type(request).update(cancelled=True).where(type(request).id == request.id)
+        ),
+        "over": lambda copy, request: (
+            type(request).update(completed=True).where(type(request).id == request.id)
+        ),
+        "suspect": lambda copy, request: (
+            type(copy).update(has_file="M").where(type(copy).id == copy.id)
+        ),
+        "gone": lambda copy, request: type(copy).delete().where(type(copy).id == copy.id),
+    }
+    pairs = {
+        name: (make.copy(f"a/{name}", source), make.request(f"a/{name}", source, "target"))
+        for name in changes
+    }
+    make.copy("a/there", source)
+    make.request("a/there", source, "target")
+    found = pending.ready(dest.group, 10)
+    assert len(found) == 6
+    for name, change in changes.items():
+        query = change(*pairs[name])
+        if query is not None:
+            query.execute()
+    make.copy("a/there", dest)
+    db.ArchiveFile.update(size_b=77, md5sum="7" * 32).execute()
+    db.StorageNode.update(address="moved").where(db.StorageNode.id == source.id).execute()
+    [left] = pending.still_ready(dest.group, found)
+    assert left.id == pairs["same"][1].id
+    assert (left.file.size_b, left.file.md5sum) == (77, "7" * 32)
+    assert left.node_from.address == "moved"
+    db.StorageNode.update(active=False).where(db.StorageNode.id == source.id).execute()
+    assert pending.still_ready(dest.group, found) == []
+    assert pending.still_ready(dest.group, []) == []
 
 
 def test_the_smallest_files_or_the_newest_come_first_if_that_is_wished(make, source, dest):

@@ -177,7 +177,7 @@ def test_space_is_given_back_by_tasks_that_fail(
         raise db.ArchiveFile.DoesNotExist("the database went away")
 
     io.pull_many(ask(17), True)
-    monkeypatch.setattr(pending, "ready", lost)
+    monkeypatch.setattr(pending, "still_ready", lost)
     site.run(fails=True)
     assert len(site.failures) == 1
     assert site.reserved() == 0

@@ -6,7 +6,7 @@ does not happen, and what lies on the medium and in the index stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ STEPS: dict[str, tuple[Any, str, Callable[[type[BaseException]], Callable[..., A
     "flushed": (landing, "flush_batch", after(landing.flush_batch)),
     "before read-back": (landing, "_is_good", before),
     "read back": (landing, "_is_good", after(landing._is_good)),
-    "installed": (Tree, "install", after(Tree.install)),
+    "installed": (landing, "_install", after(landing._install)),
     "before directory flush": (Tree, "flush_parents", before),
     "directories flushed": (Tree, "flush_parents", after(Tree.flush_parents)),
     "before recording": (transfers, "finish", before),
@@ -204,12 +204,13 @@ def test_a_killed_batch_ends_right_too(
         monkeypatch.setitem(DATA, path, DATA.pop(path))
         site.put(chain.source, path, DATA[path])
         site.make.request(path, chain.source.node, "dst")
-    install, calls = Tree.install, iter(range(1000))
+    install = Tree.install
 
-    def die_at_the_tenth(*args: Any) -> None:
-        install(*args)
-        if next(calls) == 9:
-            raise killed
+    def die_at_the_tenth(*args: Any) -> Iterator[Any]:
+        for number, result in enumerate(install(*args)):
+            if number == 9:
+                raise killed
+            yield result
 
     with monkeypatch.context() as patch:
         patch.setattr(Tree, "install", die_at_the_tenth)

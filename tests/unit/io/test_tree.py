@@ -63,6 +63,13 @@ BAD_NAMES = [
 ]
 
 
+def install(tree: Tree, staging: str, *paths: str) -> None:
+    """Install files; raise what goes wrong with one."""
+    for _, error in tree.install(staging, paths):
+        if error is not None:
+            raise error
+
+
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_name_that_could_leave_the_root_is_refused_before_anything_is_opened(
     tree: Tree, outside: Path, name: str
@@ -71,7 +78,7 @@ def test_a_name_that_could_leave_the_root_is_refused_before_anything_is_opened(
         with pytest.raises(InvalidName):
             verb(name)
     with pytest.raises(InvalidName):
-        tree.install(".alpenhorn-1", name)
+        install(tree, ".alpenhorn-1", name)
     with pytest.raises(InvalidName):
         tree.remove_empty_parents(name, lambda _: None)
     if name not in ("", "."):
@@ -132,7 +139,7 @@ def test_no_directory_is_made_behind_a_link(tree: Tree, trap: Path) -> None:
 def test_nothing_is_installed_behind_a_link(tree: Tree, root: Path, trap: Path) -> None:
     add(root, ".alpenhorn-1/dir/file", b"evil")
     with pytest.raises(OSError):
-        tree.install(".alpenhorn-1", "dir/file")
+        install(tree, ".alpenhorn-1", "dir/file")
     assert (trap / "file").read_bytes() == b"precious"
 
 
@@ -140,7 +147,7 @@ def test_a_link_in_the_place_of_a_file_is_replaced_not_written_through(
     tree: Tree, root: Path, trap: Path
 ) -> None:
     add(root, ".alpenhorn-1/link", b"new")
-    tree.install(".alpenhorn-1", "link")
+    install(tree, ".alpenhorn-1", "link")
     assert (trap / "file").read_bytes() == b"precious"
     assert not (root / "link").is_symlink()
     assert (root / "link").read_bytes() == b"new"
@@ -151,7 +158,7 @@ def test_a_staging_directory_that_is_a_link_is_not_installed_from(
 ) -> None:
     (root / ".alpenhorn-1").symlink_to(outside)
     with pytest.raises(OSError):
-        tree.install(".alpenhorn-1", "file")
+        install(tree, ".alpenhorn-1", "file")
     assert (outside / "file").exists()
 
 
@@ -222,7 +229,7 @@ def test_install_makes_the_directory_again_if_a_deletion_has_removed_it(
     tree: Tree, root: Path
 ) -> None:
     add(root, ".alpenhorn-7/acq/file", b"new")
-    tree.install(".alpenhorn-7", "acq/file")
+    install(tree, ".alpenhorn-7", "acq/file")
     assert (root / "acq/file").read_bytes() == b"new"
 
 
@@ -231,17 +238,30 @@ def test_install_replaces_the_former_file_in_one_step(tree: Tree, root: Path) ->
     old = add(root, "acq/file", b"old")
     add(root, ".alpenhorn-7/acq/file", b"new")
     with old.open("rb") as reader:
-        tree.install(".alpenhorn-7", "acq/file")
+        install(tree, ".alpenhorn-7", "acq/file")
         assert reader.read() == b"old"
     assert old.read_bytes() == b"new"
     assert not (root / ".alpenhorn-7/acq/file").exists()
+
+
+def test_what_cannot_be_installed_leaves_the_others_alone(tree: Tree, root: Path) -> None:
+    """Also if it is the first in its directory, or has no directory."""
+    for path in ("a/1", "a/3", "b/1", "d/1"):
+        add(root, f".alpenhorn-7/{path}", path.encode())
+    add(root, "d", b"a file where a directory should be")
+    paths = ["a/1", "a/2", "a/3", "none/1", "b/1", "d/1"]
+    results = list(tree.install(".alpenhorn-7", paths))
+    assert [path for path, _ in results] == paths
+    assert [path for path, error in results if error] == ["a/2", "none/1", "d/1"]
+    for path in ("a/1", "a/3", "b/1"):
+        assert (root / path).read_text() == path
 
 
 def test_a_failed_install_leaves_the_former_file(tree: Tree, root: Path) -> None:
     old = add(root, "acq/file", b"old")
     (root / ".alpenhorn-7").mkdir()
     with pytest.raises(FileNotFoundError):
-        tree.install(".alpenhorn-7", "acq/file")
+        install(tree, ".alpenhorn-7", "acq/file")
     assert old.read_bytes() == b"old"
 
 

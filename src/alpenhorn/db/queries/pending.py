@@ -54,7 +54,6 @@ def ready(
     group: StorageGroup,
     limit: int,
     skip_routes: Collection[int] = (),
-    ids: Sequence[int] = (),
     order: Order = Order.OLDEST,
 ) -> list[Request]:
     """Return requests into a group that can proceed now, one per file; one statement.
@@ -63,25 +62,63 @@ def ready(
         group: the destination.
         limit: at most so many rows are looked at.
         skip_routes: ids of source nodes whose routes are resting.
-        ids: if given, only these requests (at most a batch of them), the oldest first.
         order: which come first.
 
     Returns:
         Requests with file, acquisition, source node and group loaded. Of several requests for one
         file only the first is among them.
     """
-    query = _pending_with_sources(group).where(
-        StorageNode.active == True,  # noqa: E712
-        ArchiveFileCopy.has_file == HasFile.PRESENT,
-        ~_group_has(group, (HasFile.PRESENT, HasFile.SUSPECT)),
-    )
+    query = _can_proceed(_pending_with_sources(group), group)
     if skip_routes:
         query = query.where(Request.node_from.not_in(sorted(skip_routes)))
-    if ids:
-        rows = [row for chunk in chunks(ids) for row in query.where(Request.id << chunk)]
-    else:
-        rows = list(query.order_by(*_order(order), Request.id).limit(limit))
-    return _one_per_file(rows)
+    return _one_per_file(query.order_by(*_order(order), Request.id).limit(limit))
+
+
+def still_ready(group: StorageGroup, requests: Sequence[Request]) -> list[Request]:
+    """Return those of some requests that can still proceed, with their records read again.
+
+    Some time may lie between a search and the work. The same as `ready` for a batch, but what many
+    requests share is read once.
+
+    Args:
+        group: the destination.
+        requests: the requests; they get their files, acquisitions and source nodes.
+    """
+    query = Request.select(Request.id, *_FILE_FIELDS).join(ArchiveFile)
+    query = query.switch(Request).join(StorageNode, on=(Request.node_from == StorageNode.id))
+    query = query.switch(Request).join(ArchiveFileCopy, on=_source_copy())
+    query = _can_proceed(query.where(*is_pending(), Request.group_to == group), group)
+    rows = by_ids(tuples(query), Request.id, [request.id for request in requests])
+    files = {request_id: fields for request_id, *fields in rows}
+    left = [request for request in requests if request.id in files]
+    acqs = _by_id(ArchiveAcq, {files[request.id][1] for request in left})
+    sources = _by_id(StorageNode, {request.node_from_id for request in left})
+    for request in left:
+        file_id, acq_id, name, size_b, md5sum, registered = files[request.id]
+        request.file = ArchiveFile(
+            id=file_id,
+            acq=acqs[acq_id],
+            name=name,
+            size_b=size_b,
+            md5sum=md5sum,
+            registered=registered,
+        )
+        request.node_from, request.group_to = sources[request.node_from_id], group
+    return left
+
+
+_FILE_FIELDS = (
+    ArchiveFile.id,
+    ArchiveFile.acq,
+    ArchiveFile.name,
+    ArchiveFile.size_b,
+    ArchiveFile.md5sum,
+    ArchiveFile.registered,
+)
+
+
+def _by_id(model: Any, ids: Iterable[int]) -> dict[int, Any]:
+    return {row.id: row for row in by_ids(model.select(), model.id, sorted(ids))}
 
 
 def blocked(group: StorageGroup) -> Blocked:
@@ -213,6 +250,15 @@ def _pending(group: StorageGroup) -> Any:
 
 def _pending_with_sources(group: StorageGroup) -> Any:
     return _pending(group).join(ArchiveFileCopy, on=_source_copy()).switch(Request)
+
+
+def _can_proceed(query: Any, group: StorageGroup) -> Any:
+    """Leave those requests whose source is there, and whose file the group lacks."""
+    return query.where(
+        StorageNode.active == True,  # noqa: E712
+        ArchiveFileCopy.has_file == HasFile.PRESENT,
+        ~_group_has(group, (HasFile.PRESENT, HasFile.SUSPECT)),
+    )
 
 
 def _source_copy() -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
 
@@ -17,6 +17,7 @@ from alpenhorn.common.names import invalid_import_path
 from alpenhorn.errors import InvalidName
 from alpenhorn.io.default.updownlock import UpDownLock
 from alpenhorn.transfer.below import Root, opened, parent_of
+from alpenhorn.transfer.directories import Directories
 from alpenhorn.transfer.flush import flush_directories
 
 STAGING_PREFIX = ".alpenhorn-"
@@ -99,24 +100,36 @@ class Tree:
         with self.lock.up, parent_of(self.base, path, create=True):
             return missing
 
-    def install(self, staging: str, path: str) -> None:
-        """Move a staged file to its final name, replacing what is there.
+    def install(self, staging: str, paths: Iterable[str]) -> Iterator[tuple[str, OSError | None]]:
+        """Move staged files to their final names, replacing what is there.
+
+        No directory is removed meanwhile. Of what could not be moved, the former file, if any, is
+        still there.
 
         Args:
             staging: name of the staging directory, relative to the root.
-            path: the file, relative to the staging directory and to the root alike.
+            paths: the files, relative to the staging directory and to the root alike.
+
+        Yields:
+            Each path, and what went wrong with it.
 
         Raises:
-            InvalidName: `path` could leave the root.
-            OSError: it cannot be done; the former file, if any, is still there.
+            InvalidName: a path could leave the root.
         """
-        path = self.relative(path)
         with (
             self.lock.up,
-            parent_of(self.base, f"{staging}/{path}") as (from_fd, name),
-            parent_of(self.base, path, create=True) as (to_fd, _),
+            Directories(self.base) as staged,
+            Directories(self.base, create=True) as final,
         ):
-            os.rename(name, name, src_dir_fd=from_fd, dst_dir_fd=to_fd)
+            for path in map(self.relative, paths):
+                try:
+                    from_fd, name = staged.parent(f"{staging}/{path}")
+                    to_fd, _ = final.parent(path)
+                    os.rename(name, name, src_dir_fd=from_fd, dst_dir_fd=to_fd)
+                except OSError as error:
+                    yield path, error
+                else:
+                    yield path, None
 
     def flush_parents(self, paths: Sequence[str]) -> None:
         """Flush the directories that hold `paths`, and theirs, up to the root."""

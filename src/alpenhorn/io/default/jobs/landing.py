@@ -82,7 +82,7 @@ def land(
     if good and not medium.is_there():
         fail_all(good, outcomes, "the medium is not there any more")
         return
-    installed = [item for item in good if _install(io, tree, staging, item, outcomes)]
+    installed = _install(io, tree, staging, good, outcomes)
     try:
         tree.flush_parents([item.path for item in installed])
     except OSError as error:
@@ -126,11 +126,17 @@ def _compare(staged: Directories, item: Item, outcome: Outcome) -> Outcome:
     return verify(staged, item)
 
 
-def _install(io: DefaultNodeIO, tree: Tree, staging: str, item: Item, outcomes: Outcomes) -> bool:
-    io.expect(item.path)
-    try:
-        tree.install(staging, item.path)
-    except OSError as error:
-        fail_all([item], outcomes, f"cannot rename into place: {error.strerror}")
-        return False
-    return True
+def _install(
+    io: DefaultNodeIO, tree: Tree, staging: str, items: Sequence[Item], outcomes: Outcomes
+) -> list[Item]:
+    """Rename files into place; returns those that are there now."""
+    installed: list[Item] = []
+    for item in items:
+        io.expect(item.path)
+    results = tree.install(staging, [item.path for item in items])
+    for item, (_, error) in zip(items, results, strict=True):
+        if error is None:
+            installed.append(item)
+        else:
+            fail_all([item], outcomes, f"cannot rename into place: {error.strerror}")
+    return installed

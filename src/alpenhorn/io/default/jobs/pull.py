@@ -114,11 +114,7 @@ def _still_wanted(io: DefaultNodeIO, requests: Requests, did_search: bool) -> Re
     """Ask the index again: requests and nodes may have changed while the task waited."""
     if not _may_receive(io.node):
         return []
-    ids = [request.id for request in requests]
-    group = requests[0].group_to
-    requests = pending.ready(group, len(ids), ids=ids)
-    for request in requests:
-        request.group_to = group  # so that no look-up of its own follows for each
+    requests = pending.still_ready(requests[0].group_to, requests)
     if requests and not did_search:
         untracked = have_checked(io, requests)
         requests = [request for request in requests if request.id not in untracked]
@@ -180,12 +176,12 @@ def _announce(
     mover: Mover,
 ) -> None:
     level = loudness(items)
-    for item in items:
-        # What cannot be made now will not be when the file is renamed into place either, and that
-        # is told for this file alone.
+    for path in {item.path.rpartition("/")[0]: item.path for item in items}.values():
+        # What cannot be made now will not be when the files are renamed into place either, and
+        # that is told for these files alone.
         with suppress(OSError):
-            if io.tree.make_parents(item.path):
-                log.log(level, f'Creating directory "{Path(io.tree.root, item.path).parent}".')
+            if io.tree.make_parents(path):
+                log.log(level, f'Creating directory "{Path(io.tree.root, path).parent}".')
     kind = "local" if source.local else "remote"
     if len(items) == 1:
         log.info(f"Pulling {kind} file {items[0].path} using {mover.name}")

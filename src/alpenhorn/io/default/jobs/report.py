@@ -27,7 +27,8 @@ def succeeded(
     for request, arrived in done:
         _obstacles.gone(request.id)
         seconds = arrived.ended - arrived.started
-        log.log(level, describe_pull(request.file.path, request.file.size_b, seconds))
+        if log.isEnabledFor(level):
+            log.log(level, describe_pull(request.file.path, request.file.size_b, seconds))
         _emit(request, None)
         if request.id in completed:
             names = (request.node_from.name, request.group_to.name)

@@ -39,8 +39,7 @@ def search_job(
     task: Task, group_io: DefaultGroupIO, requests: Sequence[ArchiveFileCopyRequest]
 ) -> None:
     """Have untracked files checked, and pull the rest; the body of the task."""
-    ids = [request.id for request in requests]
-    requests = pending.ready(group_io.group, len(ids), ids=ids)
+    requests = pending.still_ready(group_io.group, requests)
     untracked: set[int] = set()
     for node in group_io.nodes:
         untracked |= have_checked(node.io, requests)
