@@ -24,7 +24,7 @@ soak: $(DEV) rsync  ## real daemons under random faults: SOAK_MINUTES=30 SOAK_SE
 	@SOAK_MINUTES=$(or $(SOAK_MINUTES),30) SOAK_SEED=$(or $(SOAK_SEED),0) \
 		nice -n 10 $(BIN)/pytest tests/faults -s -o faulthandler_timeout=0
 
-check: $(DEV) rsync  ## format, lint, types, imports, quick tests, docs: about a minute
+check: $(DEV) rsync  ## format, lint, types, imports, quick tests, docs: two minutes on two cores
 	@tools/check.sh $(BIN)
 
 format: $(DEV)  ## put the sources into their one format
