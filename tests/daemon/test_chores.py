@@ -291,6 +291,20 @@ class TestPulls:
         assert "Beginning task Pre-pull search for acq/file in dest" in daemon.said
         assert "Beginning task AFCR#1: source -> dest" in daemon.said
 
+    def test_a_pull_that_came_off_takes_no_memory(self, daemon: Any, source: Any) -> None:
+        """A daemon pulls millions of files in its life."""
+        daemon.node("dest")
+        daemon.make.file("acq/file", md5sum=MD5)
+        daemon.make.copy("acq/file", source)
+        daemon.write("acq/file", node="source")
+        daemon.make.request("acq/file", source, "dest")
+        daemon.tick()
+        patience = daemon.loop.groups["dest"].patience
+        assert len(patience.resting()) == 1
+        daemon.settle()
+        daemon.tick()
+        assert not patience.resting()
+
     @pytest.mark.parametrize(("has", "result"), [("N", "missing"), ("X", "missing")])
     def test_a_hopeless_request_is_cancelled(
         self, daemon: Any, source: Any, ended: list[Any], has: str, result: str

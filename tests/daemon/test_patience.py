@@ -60,6 +60,27 @@ def test_jitter_only_makes_pauses_longer(clock: Any) -> None:
     assert not patience.resting()
 
 
+def test_many_tries_are_not_looked_through_for_each_further_one(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200,000 requests on one route: each try cost as much as all before it."""
+    patience = Patience(first=1, longest=1000, clock=clock, jitter=0)
+    forget, looked = patience._forget_old, []
+    monkeypatch.setattr(
+        patience, "_forget_old", lambda now: looked.append(len(patience._tries)) or forget(now)
+    )
+    for n in range(20_000):
+        patience.tried(n)
+    assert sum(looked) < 2 * 20_000
+
+
+def test_what_came_off_is_forgotten_and_what_did_not_is_kept(patience: Patience) -> None:
+    for key in (("check", 1), ("check", 2), ("delete", 1), 1):
+        patience.tried(key)
+    patience.keep("check", {2, 3})
+    assert patience.resting() == {("check", 2), ("delete", 1), 1}
+
+
 def test_what_is_over_long_since_takes_no_memory(clock: Any) -> None:
     """A daemon runs for years: keys of requests that are done are dropped."""
     patience = Patience(first=1, longest=10, clock=clock, jitter=0)

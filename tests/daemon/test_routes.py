@@ -48,6 +48,14 @@ def test_a_bad_file_does_not_stop_its_route(routes: Routes, failure: FailureClas
     assert not routes.on_trial(SOURCE, GROUP)
 
 
+def test_it_tells_once_which_requests_worked(routes: Routes) -> None:
+    for number, failure in enumerate([None, FailureClass.SOURCE, None]):
+        events.emit(events.TransferEnded(number, SOURCE, GROUP, "source", "group", 10, failure))
+    assert routes.done(GROUP + 1) == set()
+    assert routes.done(GROUP) == {0, 2}
+    assert routes.done(GROUP) == set()
+
+
 def test_other_routes_are_not_concerned(routes: Routes) -> None:
     ended(FailureClass.ROUTE)
     assert not routes.resting(GROUP + 1)

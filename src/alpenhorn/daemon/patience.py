@@ -10,11 +10,14 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 3600.0
+
+MANY = 10_000
+"""So many keys are remembered before old ones are looked for."""
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Patience:
         self._first, self._longest = first, longest
         self._clock, self._jitter = clock, jitter
         self._tries: dict[Hashable, _Try] = {}
+        self._most = MANY
         self._lock = threading.Lock()
 
     def ready(self, key: Hashable) -> bool:
@@ -59,8 +63,10 @@ class Patience:
             pause = min(self._first * 2 ** (count - 1), self._longest)
             pause *= 1 + self._jitter * random.random()
             self._tries[key] = _Try(count, now + pause)
-            if len(self._tries) > 10_000:
+            if len(self._tries) > self._most:
                 self._forget_old(now)
+                # Looked through again when there are twice as many: not for each further key.
+                self._most = max(MANY, 2 * len(self._tries))
 
     def count(self, key: Hashable) -> int:
         """Return how often `key` was tried since it was last forgotten."""
@@ -71,6 +77,17 @@ class Patience:
         """Note that `key` came off, or is no longer there."""
         with self._lock:
             self._tries.pop(key, None)
+
+    def keep(self, kind: str, ids: Collection[int]) -> None:
+        """Of the keys ``(kind, id)``, forget those that are not among `ids`: they came off."""
+        with self._lock:
+            over = [
+                key
+                for key in self._tries
+                if isinstance(key, tuple) and key[0] == kind and key[1] not in ids
+            ]
+            for key in over:
+                del self._tries[key]
 
     def resting(self) -> set[Hashable]:
         """Return the keys that may not be tried now."""

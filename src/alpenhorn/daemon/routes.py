@@ -31,6 +31,8 @@ class Routes:
         self._noted: set[tuple[int, int]] = set()
         self._failed: dict[int, int] = {}
         """Requests that failed and did not work since, with the ids of their groups."""
+        self._done: dict[int, set[int]] = {}
+        """Requests that worked, by the ids of their groups, until somebody asks for them."""
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -62,6 +64,11 @@ class Routes:
         with self._lock:
             return {request for request, group in self._failed.items() if group == group_id}
 
+    def done(self, group_id: int) -> set[int]:
+        """Return the ids of requests into a group that worked since this was asked last."""
+        with self._lock:
+            return self._done.pop(group_id, set())
+
     def _note(self, event: events.TransferEnded) -> None:
         route = (event.node_from_id, event.group_to_id)
         self._remember(event)
@@ -75,5 +82,7 @@ class Routes:
         """Note whether a request has failed; workers report the ends of transfers."""
         with self._lock:
             self._failed.pop(event.request_id, None)
+            if event.failure is None:
+                self._done.setdefault(event.group_to_id, set()).add(event.request_id)
             if event.failure is not None and len(self._failed) < MOST_FAILED:
                 self._failed[event.request_id] = event.group_to_id

@@ -17,9 +17,9 @@ def dispatch(node: UpdateableNode) -> None:
     A copy that stays suspect, since it cannot be read, is tried again after growing pauses.
     """
     limit = LOOKAHEAD + len(node.patience.resting())
-    copies = [
-        copy for copy in checks.suspect(node.db, limit) if node.patience.ready(("check", copy.id))
-    ]
+    found = checks.suspect(node.db, limit)
+    node.patience.keep("check", {copy.id for copy in found})
+    copies = [copy for copy in found if node.patience.ready(("check", copy.id))]
     copies = a_few_batches(copies, lambda copy: copy.file.size_b)
     if not copies:
         return

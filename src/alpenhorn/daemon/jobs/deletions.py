@@ -25,11 +25,9 @@ def dispatch(node: UpdateableNode) -> None:
     rule = protection.configured()
     evidence.end_stale_claims(node.db)
     limit = LOOKAHEAD + len(node.patience.resting())
-    copies = [
-        copy
-        for copy in deletion.deletable(node.db, limit, rule)
-        if node.patience.ready(("delete", copy.id))
-    ]
+    found = deletion.deletable(node.db, limit, rule)
+    node.patience.keep("delete", {copy.id for copy in found})
+    copies = [copy for copy in found if node.patience.ready(("delete", copy.id))]
     for copy in copies:
         node.patience.tried(("delete", copy.id))
     _have_checked(node, rule)

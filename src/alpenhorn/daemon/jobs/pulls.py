@@ -34,6 +34,8 @@ def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
         _say_blocked(group, blocked)
         return
     closed = _close(group)
+    for request_id in routes.done(group.db.id):
+        group.patience.forget(request_id)
     limit = LOOKAHEAD + len(group.patience.resting())
     order = pending.Order(config.value("daemon.pull_order"))
     resting = routes.resting(group.db.id)
