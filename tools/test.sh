@@ -30,7 +30,9 @@ run() {
 servers=$(tools/need_servers.sh)
 tools/need_hosts.sh || true
 # These wait for others most of the time; the longest come first, so that none is left alone at the end.
-run "end to end" -n 3 --dist loadfile --no-loadscope-reorder -m e2e tests/e2e/three_hosts tests/faults tests/e2e/test_*.py
+run "end to end" -n 3 --dist loadfile --no-loadscope-reorder -m e2e tests/e2e/three_hosts \
+    tests/e2e/test_{demo,kill}.py tests/faults tests/e2e/test_{ssh_routes,log_blocks,doctor}.py \
+    tests/e2e/test_{full_disk,database_restart,hostile}.py tests/e2e/test_*.py
 [ -z "$servers" ] || run "the index on $servers" -n 2 -m "not e2e" --index "$servers" \
     tests/unit/db tests/unit/services
 run "all others" -n 2 -m "not e2e"
