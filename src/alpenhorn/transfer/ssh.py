@@ -1,17 +1,20 @@
 """The command line that logs in to another host.
 
 The system's OpenSSH does it, with the user's own configuration: host aliases, keys, jump hosts,
-known hosts. Time-outs are ours only where neither the user nor the system has set any
-(`ssh_config` beside this file). On the command line is what must hold in any case: ssh never asks
-a question, since nobody would answer, and it runs nothing but what we ask for. Whether the other
-host is the right one is decided by ssh's known hosts; no option here ever switches that off.
+known hosts. Time-outs and the order of ciphers are ours only where neither the user nor the system
+has set any (`ssh_config` and `ssh_config_aes` beside this file). On the command line is what must
+hold in any case: ssh never asks a question, since nobody would answer, and it runs nothing but what
+we ask for. Whether the other host is the right one is decided by ssh's known hosts; no option here
+ever switches that off.
 
 A remote shell that the operator has configured is used as it stands.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from alpenhorn.common.names import safe_address
@@ -22,6 +25,8 @@ SYSTEM_SSH = ("ssh",)
 """The remote shell that stands for OpenSSH with alpenhorn's options; any other is taken as is."""
 
 _CONFIG = Path(__file__).with_name("ssh_config")
+_CONFIG_AES = Path(__file__).with_name("ssh_config_aes")
+_CPU = Path("/proc/cpuinfo")
 
 _ALWAYS = {
     "BatchMode": "yes",
@@ -49,7 +54,7 @@ def ssh_command(
     if tuple(remote_shell) != SYSTEM_SSH:
         return list(remote_shell)
     options = _ALWAYS | {"ControlPath": str(control_path or "none")}
-    command = ["ssh", "-F", str(_CONFIG)]
+    command = ["ssh", "-F", str(_CONFIG_AES if _does_aes(_CPU) else _CONFIG)]
     for name, value in options.items():
         command += ["-o", f"{name}={value}"]
     if source.options.port:
@@ -59,6 +64,15 @@ def ssh_command(
         key = f'"{key}"' if " " in key else key
         command += ["-o", "IdentitiesOnly=yes", "-o", f"IdentityFile={key}"]
     return command
+
+
+@cache
+def _does_aes(cpu: Path) -> bool:
+    """Tell whether the processor does AES itself (proc_cpuinfo(5): "flags", on ARM "Features")."""
+    try:
+        return bool(re.search(r"^(flags|Features)\b.*\baes\b", cpu.read_text(), re.MULTILINE))
+    except OSError:
+        return False  # another system: the order that ssh has is a good one everywhere
 
 
 def login_command(

@@ -37,10 +37,41 @@ def test_nobody_is_asked_and_a_dead_connection_is_noticed() -> None:
 def test_host_keys_are_always_checked() -> None:
     """No option of ours is about them, so the user's and the system's rule holds."""
     text = " ".join(ssh.ssh_command(far(ssh_port=22, ssh_identity="/key")))
-    text += Path(ssh.__file__).with_name("ssh_config").read_text()
+    text += ssh._CONFIG.read_text() + ssh._CONFIG_AES.read_text()
     for word in ("StrictHostKeyChecking", "KnownHosts", "CheckHostIP", "NoHostAuthentication"):
         assert word.lower() not in text.lower()
     assert settings(ssh.ssh_command(far()), "host")["stricthostkeychecking"] == "ask"
+
+
+@pytest.mark.parametrize(
+    ("cpu", "fast"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu sse2 aes avx\nbugs\t\t: spectre\n", True),
+        ("Features\t: fp asimd aes pmull\n", True),
+        ("Features\t: fp asimd evtstrm crc32 cpuid\n", False),  # a Raspberry Pi 4
+        ("model name\t: no aes\nflags\t\t: fpu vaes\n", False),
+        (None, False),
+    ],
+)
+def test_a_processor_that_does_aes_is_asked_to(
+    cpu: str | None, fast: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ciphers are always those of ssh itself; only their order may be ours."""
+    monkeypatch.setattr(ssh, "_CPU", tmp_path / "cpuinfo")
+    if cpu is not None:
+        ssh._CPU.write_text(cpu)
+    ours = settings(ssh.ssh_command(far()), "host")["ciphers"].split(",")
+    plain = settings(["ssh"], "host")["ciphers"].split(",")
+    assert sorted(ours) == sorted(plain)
+    assert ours[0] == ("aes128-gcm@openssh.com" if fast else plain[0])
+
+
+def test_both_configurations_differ_in_the_ciphers_only() -> None:
+    slow, fast = (
+        [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+        for path in (ssh._CONFIG, ssh._CONFIG_AES)
+    )
+    assert [line for line in fast if "Ciphers" not in line] == slow
 
 
 def test_port_and_key_of_the_node_are_used() -> None:
@@ -103,7 +134,7 @@ def test_what_the_user_has_configured_comes_first(tmp_path: Path) -> None:
     """Aliases, ports and time-outs of ~/.ssh/config hold; ours only fill in what is not set."""
     (tmp_path / "config").write_text(
         "Host archive\n  HostName far.example\n  Port 2200\n  User somebody\n  ConnectTimeout 77\n"
-        "  ProxyJump gate\n"
+        "  ProxyJump gate\n  Ciphers aes256-ctr\n"
     )
     (tmp_path / "config").chmod(0o600)
     home = Path("~").expanduser() / ".ssh"
@@ -123,7 +154,7 @@ def test_what_the_user_has_configured_comes_first(tmp_path: Path) -> None:
             home.rmdir()
     assert (archive["hostname"], archive["port"]) == ("far.example", "2200")
     assert (archive["connecttimeout"], archive["proxyjump"]) == ("77", "gate")
-    assert archive["serveraliveinterval"] == "15"
+    assert (archive["serveraliveinterval"], archive["ciphers"]) == ("15", "aes256-ctr")
     assert (other["port"], other["connecttimeout"]) == ("22", "15")
 
 
