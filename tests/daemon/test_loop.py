@@ -96,15 +96,6 @@ class TestNodesAndGroups:
         assert daemon.live().io is old
         assert daemon.live().db.notes == "something else"
 
-    def test_a_busy_node_is_left_alone(self, daemon: Any) -> None:
-        daemon.node()
-        daemon.tick()
-        daemon.forget()
-        daemon.tick()
-        assert 'Skipping update of node "node": busy.' in daemon.said
-        assert 'Skipping update of group "node": busy.' in daemon.said
-        assert not daemon.lines("Updating")
-
     def test_two_active_nodes_in_a_default_group_are_refused_once(self, daemon: Any) -> None:
         daemon.node("a", group="both")
         daemon.node("b", group="both")

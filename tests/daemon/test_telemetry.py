@@ -11,6 +11,7 @@ from alpenhorn import db, events
 from alpenhorn.common import hashing
 from alpenhorn.daemon import telemetry
 from alpenhorn.errors import FailureClass
+from alpenhorn.io.default import DefaultNodeIO
 
 prometheus_client = pytest.importorskip("prometheus_client")
 
@@ -69,7 +70,10 @@ def test_nodes_and_groups_are_available_exactly_while_they_take_part(
     assert sample("node_idle", name="m1") is None
 
 
-def test_updates_that_were_skipped_are_not_counted(daemon: Any, grows: Any) -> None:
+def test_updates_that_were_skipped_are_not_counted(
+    daemon: Any, grows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DefaultNodeIO, "takes_more", False)
     updates = grows("node_update_total", name="m2")
     daemon.node("m2")
     daemon.tick()

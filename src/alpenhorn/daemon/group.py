@@ -12,9 +12,9 @@ from alpenhorn.daemon.patience import Patience
 from alpenhorn.daemon.standstill import Standstill
 from alpenhorn.db import StorageGroup
 from alpenhorn.errors import AlpenhornError
-from alpenhorn.io import registry
+from alpenhorn.io import holds, registry
 from alpenhorn.io.base import BaseGroupIO, InternalIO
-from alpenhorn.scheduler import FairMultiFIFOQueue
+from alpenhorn.scheduler import FairMultiFIFOQueue, Held
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,16 @@ class UpdateableGroup:
             and bool(self.io.nodes)
             and all(node.idle for node in self.io.nodes)
         )
+
+    @property
+    def takes_more(self) -> bool:
+        """May it get requests in this pass: was it idle, or can its classes do with more?"""
+        classes = [self.io, *(node.io for node in self.io.nodes)]
+        return self.idle_at_start or all(io.takes_more for io in classes)
+
+    def in_hand(self, kind: holds.Kind) -> Held:
+        """Return what tasks hold of one kind of work; to be asked before the index is."""
+        return self._queue.in_hand.of(kind)
 
     def reinit(self, *, group: StorageGroup, nodes: Sequence[UpdateableNode], idle: bool) -> None:
         """Take the freshly read record and nodes."""

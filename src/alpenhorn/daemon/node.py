@@ -17,9 +17,9 @@ from alpenhorn.daemon.patience import Patience
 from alpenhorn.db import StorageNode
 from alpenhorn.db.queries import stores
 from alpenhorn.errors import AlpenhornError
-from alpenhorn.io import registry
+from alpenhorn.io import holds, registry
 from alpenhorn.io.base import BaseNodeIO, InternalIO
-from alpenhorn.scheduler import FairMultiFIFOQueue
+from alpenhorn.scheduler import FairMultiFIFOQueue, Held
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,15 @@ class UpdateableNode:
     def idle(self) -> bool:
         """Is nothing queued or running for this node?"""
         return self._queue.fifo_size(self.io.fifo) == 0
+
+    @property
+    def takes_more(self) -> bool:
+        """May it get work in this pass: is it idle, or can its class do with more?"""
+        return self.idle or self.io.takes_more
+
+    def in_hand(self, kind: holds.Kind) -> Held:
+        """Return what tasks hold of one kind of work; to be asked before the index is."""
+        return self._queue.in_hand.of(kind)
 
     def reinit(self, node: StorageNode) -> bool:
         """Take the freshly read record; make a new storage object if it must be another one.

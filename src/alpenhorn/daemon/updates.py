@@ -24,7 +24,7 @@ def update_node(node: UpdateableNode, queue: FairMultiFIFOQueue) -> bool:
     """Do the regular update of a node.
 
     Returns:
-        Whether it was carried out: a busy node is left alone.
+        Whether it was carried out: a busy node is left alone, if its class cannot do with more.
     """
     idle = node.idle
     go_ahead = hanging.hook(f"node {node.name}", node.io.before_update, idle)
@@ -32,8 +32,8 @@ def update_node(node: UpdateableNode, queue: FairMultiFIFOQueue) -> bool:
     node.update_free_space()
     if node.db.avail_gb is not None:
         log.info(f"Node {node.name}: {pretty_bytes(int(node.db.avail_gb * GIB))} available.")
-    if not idle or not go_ahead:
-        why = "busy" if not idle else "cancelled"
+    if not node.takes_more or not go_ahead:
+        why = "cancelled" if node.takes_more else "busy"
         log.info(f'Skipping update of node "{node.name}": {why}.')
         return False
     log.info(f'Updating node "{node.name}".')
@@ -50,8 +50,8 @@ def update_group(group: UpdateableGroup, routes: Routes, host: str) -> bool:
     if not group.io.nodes:
         return False
     go_ahead = hanging.hook(f"group {group.name}", group.io.before_update, group.idle_at_start)
-    if not group.idle_at_start or not go_ahead:
-        why = "busy" if not group.idle_at_start else "cancelled"
+    if not group.takes_more or not go_ahead:
+        why = "cancelled" if group.takes_more else "busy"
         log.info(f'Skipping update of group "{group.name}": {why}.')
         return False
     log.info(f'Updating group "{group.name}".')

@@ -119,12 +119,25 @@ def _prefer_overrides(cls: type, pairs: Mapping[str, str], base: type) -> None:
             setattr(cls, many, base.__dict__[many])
 
 
+def _mind_overrides(cls: type[BaseNodeIO] | type[BaseGroupIO], jobs: Iterable[str]) -> None:
+    """What a class inherits is no promise about the tasks that its own jobs make."""
+    own = cls.__dict__
+    if "takes_more" not in own and any(job in own or cls._FORMS[job] in own for job in jobs):
+        cls.takes_more = False
+
+
 class BaseNodeIO:
     """Node I/O; see the module docstring and io-classes.md §3 for the contracts."""
 
     remote_class: ClassVar[type[BaseNodeRemote]] = BaseNodeRemote
     observer: ClassVar[Any] = None
     """A class compatible with watchdog's observers; None: the tree cannot be watched."""
+    takes_more: ClassVar[bool] = False
+    """May the node get further work while it is busy?
+
+    If all that its lists of work become is tasks that say what they hold (`alpenhorn.io.holds`).
+    A subclass that overrides a job says so for itself.
+    """
     stages: ClassVar[bool] = False
     """Must files be made ready before they can be read (`ready_pull`)?"""
 
@@ -150,6 +163,7 @@ class BaseNodeIO:
         ):
             raise TypeError(f"{cls.__name__}.remote_class must be a subclass of BaseNodeRemote")
         _prefer_overrides(cls, BaseNodeIO._FORMS, BaseNodeIO)
+        _mind_overrides(cls, ("check", "delete", "pull", "ready_pull"))
         if "ready_pull" in cls.__dict__ and "stages" not in cls.__dict__:
             cls.stages = True
 
@@ -345,6 +359,8 @@ class BaseGroupIO:
 
     do_pull_search: ClassVar[bool] = True
     """Look for the file on the medium before it is transferred?"""
+    takes_more: ClassVar[bool] = False
+    """May the group get further requests while it is busy? See `BaseNodeIO.takes_more`."""
 
     _FORMS: ClassVar[Mapping[str, str]] = {"pull": "pull_many", "pull_search": "search_many"}
 
@@ -352,6 +368,7 @@ class BaseGroupIO:
         """Check a storage class when it is defined."""
         super().__init_subclass__(**kwargs)
         _prefer_overrides(cls, BaseGroupIO._FORMS, BaseGroupIO)
+        _mind_overrides(cls, BaseGroupIO._FORMS)
 
     def __init__(
         self,

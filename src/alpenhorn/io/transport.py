@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 class TransportGroupIO(DefaultGroupIO):
     """Fills the fullest transport disk that can take a file."""
 
+    takes_more = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._obstacles = Obstacles(log)

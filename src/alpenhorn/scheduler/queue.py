@@ -24,6 +24,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from alpenhorn.scheduler.fifo import DeferredItems, FairOrder, Fifo, FifoCounts
+from alpenhorn.scheduler.in_hand import InHand
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class FairMultiFIFOQueue:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.in_hand = InHand()
+        """What the tasks hold that were put in and have not ended."""
         self._clock = clock
         self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)
@@ -255,6 +258,12 @@ class FairMultiFIFOQueue:
         with self._lock:
             fifo = self._fifos.get(key)
             return len(fifo.items) + fifo.running if fifo else 0
+
+    def queued(self, key: Hashable) -> int:
+        """Items of one FIFO that wait to be taken, without deferred ones; 0 if unknown."""
+        with self._lock:
+            fifo = self._fifos.get(key)
+            return len(fifo.items) if fifo else 0
 
     def label_fifo(self, key: Hashable, label: str) -> None:
         """Give a FIFO the name that metrics and status use; nothing happens if it is closed."""

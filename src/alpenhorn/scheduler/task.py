@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from types import GeneratorType
 from typing import Any
 
+from alpenhorn.scheduler.in_hand import Holds
 from alpenhorn.scheduler.queue import FairMultiFIFOQueue
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Task:
         name: what logs and status call the task.
         args: positional arguments for `func`.
         kwargs: keyword arguments for `func`.
+        holds: the rows that it works on, until it ends (`alpenhorn.scheduler.in_hand`).
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Task:
         name: str = "Task",
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
+        holds: Holds | None = None,
     ) -> None:
         self.name = name
         self.key = key
         self.exclusive = exclusive
         self._queue = queue
+        self._holds = holds or {}
         self._requeue = requeue
         self._repeats = 0
         self._call = functools.partial(func, *args, **(kwargs or {}))
@@ -64,7 +68,9 @@ class Task:
     def _begin_afresh(self) -> None:
         self._lock = threading.Lock()
         self._steps: Generator[Any, Any, Any] | None = None
-        self._cleanup: deque[Callable[[], Any]] = deque()
+        self._queue.in_hand.take(self._holds)
+        give_back = functools.partial(self._queue.in_hand.give_back, self._holds)
+        self._cleanup: deque[Callable[[], Any]] = deque([give_back])
         self._ended = False
 
     def __str__(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD, a_few_batches
+from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD, a_few_batches, is_enough
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.db.queries import checks
+from alpenhorn.io import holds
 
 log = logging.getLogger(__name__)
 
@@ -16,11 +17,15 @@ def dispatch(node: UpdateableNode) -> None:
 
     A copy that stays suspect, since it cannot be read, is tried again after growing pauses.
     """
-    limit = LOOKAHEAD + len(node.patience.resting())
+    held = node.in_hand(holds.checks(node.db))
+    if is_enough(held):
+        return
+    limit = LOOKAHEAD + len(node.patience.resting()) + len(held)
     found = checks.suspect(node.db, limit)
     node.patience.keep("check", {copy.id for copy in found})
-    copies = [copy for copy in found if node.patience.ready(("check", copy.id))]
-    copies = a_few_batches(copies, lambda copy: copy.file.size_b)
+    left = [copy for copy in found if copy.id not in held]
+    copies = [copy for copy in left if node.patience.ready(("check", copy.id))]
+    copies = a_few_batches(copies, lambda copy: copy.file.size_b, held.total_b)
     if not copies:
         return
     for copy in copies:

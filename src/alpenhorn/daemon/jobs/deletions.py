@@ -8,30 +8,33 @@ from __future__ import annotations
 
 import logging
 
-from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD
+from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD, is_enough
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.db import ArchiveFileCopy
 from alpenhorn.db.queries import deletion, evidence, overdue, protection
 from alpenhorn.db.queries.protection import Protection
+from alpenhorn.io import holds
 
 log = logging.getLogger(__name__)
 
 
 def dispatch(node: UpdateableNode) -> None:
-    """Hand the copies of a node that may go to its storage class.
-
-    Nothing is queued or running for the node.
-    """
+    """Hand the copies of a node that may go to its storage class."""
     rule = protection.configured()
-    evidence.end_stale_claims(node.db)
-    limit = LOOKAHEAD + len(node.patience.resting())
+    held = node.in_hand(holds.deletions(node.db))
+    if is_enough(held):
+        return
+    if not held:  # else there are claims of ours that live
+        evidence.end_stale_claims(node.db)
+    limit = LOOKAHEAD + len(node.patience.resting()) + len(held)
     found = deletion.deletable(node.db, limit, rule)
     node.patience.keep("delete", {copy.id for copy in found})
-    copies = [copy for copy in found if node.patience.ready(("delete", copy.id))]
+    left = [copy for copy in found if copy.id not in held]
+    copies = [copy for copy in left if node.patience.ready(("delete", copy.id))]
     for copy in copies:
         node.patience.tried(("delete", copy.id))
     _have_checked(node, rule)
-    copies += _worth_a_refusal(node, rule)
+    copies += [copy for copy in _worth_a_refusal(node, rule) if copy.id not in held]
     if copies:
         node.worked = True
         for copy in copies:

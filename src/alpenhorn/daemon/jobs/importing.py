@@ -18,6 +18,7 @@ from alpenhorn.daemon.jobs.lookahead import FEW
 from alpenhorn.daemon.jobs.results import complete, tell
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.db.queries import imports
+from alpenhorn.io import holds
 from alpenhorn.scheduler import FairMultiFIFOQueue, Task
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,10 @@ LONGEST_AGAIN_S = 60.0
 
 class Progress(Protocol):
     """Somebody who wants to know when the tasks for his files have ended."""
+
+    @property
+    def request_id(self) -> int | None:
+        """Id of the import request that the tasks are for; None: there is none."""
 
     def add(self) -> None:
         """A task was queued."""
@@ -80,6 +85,9 @@ def _queue_one(
     state = {"ran": False}
     if progress is not None:
         progress.add()
+    request_ids = [candidate.request.id for candidate in batch if candidate.request]
+    if progress is not None and progress.request_id is not None:
+        request_ids.append(progress.request_id)
     task = Task(
         import_job,
         queue=queue,
@@ -87,6 +95,7 @@ def _queue_one(
         requeue=all(candidate.request is None for candidate in batch),
         name=f"Import {what} on {node.name}",
         args=(node, queue, batch, register, state),
+        holds=holds.of_imports(node.db, request_ids),
     )
     if progress is not None:
         task.on_cleanup(lambda: progress.done(state["ran"]))

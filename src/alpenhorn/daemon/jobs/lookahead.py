@@ -1,7 +1,8 @@
 """How much work a pass takes on at most: the rest waits in the index, not in memory (P6).
 
-A node that is busy is left alone. So that what comes meanwhile need not wait for the end of a long
-backlog, a pass hands over no more than the workers can do in a few batches.
+What comes while a node is busy does not wait for the end of its backlog: a pass hands over no more
+than the workers can do in a few batches, and the next pass the same, while what is in hand is less
+than that. What is in hand is not handed over again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from alpenhorn.common import config
+from alpenhorn.scheduler import Held
 
 _T = TypeVar("_T")
 
@@ -23,15 +25,22 @@ BATCHES_PER_WORKER = 2
 """Batches' worth of bytes that one chore of one pass hands over for each worker."""
 
 
-def a_few_batches(work: Sequence[_T], size_of: Callable[[_T], int | None]) -> list[_T]:
+def is_enough(held: Held) -> bool:
+    """Tell whether tasks hold so much of one kind of work that no more is to be looked for."""
+    return len(held) >= LOOKAHEAD or held.total_b >= _most_bytes()
+
+
+def a_few_batches(
+    work: Sequence[_T], size_of: Callable[[_T], int | None], held_b: int = 0
+) -> list[_T]:
     """Return the first of `work`: as much as the workers do in a few batches, one at least.
 
     Args:
         work: what can be done, in the order in which it is to be done.
         size_of: gives the size in bytes of one of it; None: not known.
+        held_b: bytes that are in hand already.
     """
-    workers = max(1, config.value("daemon.num_workers"))
-    left_b = BATCHES_PER_WORKER * workers * config.value("daemon.batch_bytes")
+    left_b = _most_bytes() - held_b
     chosen: list[_T] = []
     for item in work:
         if chosen and left_b <= 0:
@@ -39,3 +48,8 @@ def a_few_batches(work: Sequence[_T], size_of: Callable[[_T], int | None]) -> li
         chosen.append(item)
         left_b -= size_of(item) or 0
     return chosen
+
+
+def _most_bytes() -> int:
+    workers = max(1, config.value("daemon.num_workers"))
+    return int(BATCHES_PER_WORKER * workers * config.value("daemon.batch_bytes"))

@@ -9,14 +9,15 @@ from alpenhorn import events
 from alpenhorn.common import config
 from alpenhorn.daemon import hanging
 from alpenhorn.daemon.group import UpdateableGroup
-from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD, a_few_batches
+from alpenhorn.daemon.jobs.lookahead import FEW, LOOKAHEAD, a_few_batches, is_enough
 from alpenhorn.daemon.routes import Routes
 from alpenhorn.db import ArchiveFileCopyRequest
 from alpenhorn.db.queries import pending
 from alpenhorn.db.queries.pending import Blocked
 from alpenhorn.errors import AlpenhornError
-from alpenhorn.io import registry
+from alpenhorn.io import holds, registry
 from alpenhorn.io.base import BaseNodeRemote
+from alpenhorn.scheduler import Held
 
 log = logging.getLogger(__name__)
 
@@ -28,25 +29,46 @@ _WORDS = {
 
 
 def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
-    """Close what is over, hand over what can proceed, count what cannot."""
-    blocked = group.standstill.glance(group.db)
-    if blocked is not None:
-        _say_blocked(group, blocked)
+    """Close what is over, hand over what can proceed, count what cannot.
+
+    What is over and what cannot proceed is found by looking through all that is pending. While
+    the group is busy with a long backlog, that is done now and then only.
+    """
+    held, sources = group.in_hand(holds.pulls(group.db)), group.in_hand(holds.sources(group.db))
+    if is_enough(held):
         return
-    closed = _close(group)
+    if held and group.standstill.searched_lately():
+        ready = _ready(group, routes, held)
+    else:
+        blocked = group.standstill.glance(group.db)
+        if blocked is not None:
+            _say_blocked(group, blocked)
+            return
+        closed = _close(group)
+        ready, blocked = _ready(group, routes, held), pending.blocked(group.db)
+        if not closed and not ready:
+            group.standstill.searched(blocked)
+        _say_blocked(group, blocked)
+    ready = [
+        request
+        for request in ready
+        if request.file_id not in held and group.patience.ready(request.id)
+    ]
+    readable = _readable(group, ready, host)
+    requests = list(_one_on_trial(group, routes, readable, sources))
+    _hand_over(group, a_few_batches(requests, lambda request: request.file.size_b, held.total_b))
+
+
+def _ready(group: UpdateableGroup, routes: Routes, held: Held) -> list[ArchiveFileCopyRequest]:
+    """Ask for requests that can proceed, those in hand and those that rest among them."""
     for request_id in routes.done(group.db.id):
         group.patience.forget(request_id)
-    limit = LOOKAHEAD + len(group.patience.resting())
+    limit = LOOKAHEAD + len(group.patience.resting()) + len(held)
     order = pending.Order(config.value("daemon.pull_order"))
-    resting = routes.resting(group.db.id)
-    ready = pending.ready(group.db, limit, skip_routes=resting, order=order)
-    blocked = pending.blocked(group.db)
-    if not closed and not ready:
-        group.standstill.searched(blocked)
-    ready = [request for request in ready if group.patience.ready(request.id)]
-    requests = list(_one_on_trial(group, routes, _readable(group, ready, host)))
-    requests = a_few_batches(requests, lambda request: request.file.size_b)
-    _say_blocked(group, blocked)
+    return pending.ready(group.db, limit, skip_routes=routes.resting(group.db.id), order=order)
+
+
+def _hand_over(group: UpdateableGroup, requests: Sequence[ArchiveFileCopyRequest]) -> None:
     if not requests:
         return
     for request in requests:
@@ -112,14 +134,17 @@ def _remote(group: UpdateableGroup, request: ArchiveFileCopyRequest) -> BaseNode
 
 
 def _one_on_trial(
-    group: UpdateableGroup, routes: Routes, requests: Iterator[ArchiveFileCopyRequest]
+    group: UpdateableGroup,
+    routes: Routes,
+    requests: Iterator[ArchiveFileCopyRequest],
+    held: Held,
 ) -> Iterator[ArchiveFileCopyRequest]:
     """Of a route that has failed, let one request through: if it comes off, the others follow."""
     tried: set[int] = set()
     for request in requests:
         source_id = request.node_from_id
         if routes.on_trial(source_id, group.db.id):
-            if source_id in tried:
+            if source_id in tried or source_id in held:
                 continue
             tried.add(source_id)
         yield request

@@ -8,12 +8,13 @@ from pathlib import PurePath
 from alpenhorn.common.names import invalid_import_path
 from alpenhorn.daemon.jobs.candidates import Candidate
 from alpenhorn.daemon.jobs.importing import queue_imports
-from alpenhorn.daemon.jobs.lookahead import LOOKAHEAD
+from alpenhorn.daemon.jobs.lookahead import LOOKAHEAD, is_enough
 from alpenhorn.daemon.jobs.results import complete
 from alpenhorn.daemon.jobs.scan import queue_scan
 from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.db import ArchiveFileImportRequest
 from alpenhorn.db.queries import imports
+from alpenhorn.io import holds
 from alpenhorn.scheduler import FairMultiFIFOQueue
 
 log = logging.getLogger(__name__)
@@ -25,10 +26,13 @@ def dispatch(node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:
     A request that stays pending (a locked file, a broken extension) is taken up again after
     growing pauses.
     """
-    limit = LOOKAHEAD + len(node.import_patience.resting())
+    held = node.in_hand(holds.imports(node.db))
+    if is_enough(held):
+        return
+    limit = LOOKAHEAD + len(node.import_patience.resting()) + len(held)
     files: dict[bool, list[Candidate]] = {True: [], False: []}
     for request in imports.pending(node.db, limit):
-        if not node.import_patience.ready(("import", request.id)):
+        if request.id in held or not node.import_patience.ready(("import", request.id)):
             continue
         node.import_patience.tried(("import", request.id))
         path = _vetted(node, request)

@@ -19,6 +19,7 @@ from alpenhorn.daemon.node import UpdateableNode
 from alpenhorn.db import ArchiveFileImportRequest
 from alpenhorn.db.archive import NODE_INIT_PATH
 from alpenhorn.db.queries import imports
+from alpenhorn.io import holds
 from alpenhorn.scheduler import FairMultiFIFOQueue, Task
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,11 @@ class Outstanding:
         self._lock = threading.Lock()
         self._left = 1  # the scan itself
         self._all_ran = True
+
+    @property
+    def request_id(self) -> int | None:
+        """Id of the request, None without one."""
+        return None if self._request is None else int(self._request.id)
 
     @property
     def many(self) -> bool:
@@ -92,6 +98,7 @@ def queue_scan(
         requeue=request is None,
         name=name,
         args=(node, queue, path, register, request),
+        holds=holds.of_imports(node.db, [request.id] if request else []),
     )
 
 

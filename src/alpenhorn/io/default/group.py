@@ -14,6 +14,7 @@ from alpenhorn.io.default.jobs.search import queue_search
 class DefaultGroupIO(BaseGroupIO):
     """Hands everything to its single node, after a search for untracked files."""
 
+    takes_more = True
     _nodes: list[Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

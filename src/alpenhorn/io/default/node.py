@@ -47,6 +47,7 @@ class DefaultNodeIO(BaseNodeIO):
     remote_class = DefaultNodeRemote
     observer = Observer
     reserve_factor: ClassVar[int] = 2
+    takes_more = True
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from alpenhorn.common.hashing import md5_of
 from alpenhorn.db import ArchiveFileCopy, HasFile
 from alpenhorn.db.queries import checks
 from alpenhorn.errors import InvalidName
+from alpenhorn.io import holds
 from alpenhorn.io.default.jobs.batching import Tally, batches, loudness
 from alpenhorn.io.default.tree import Tree
 from alpenhorn.scheduler import Task
@@ -45,7 +46,8 @@ def queue_checks(io: DefaultNodeIO, queue: Any, copies: Sequence[ArchiveFileCopy
             if len(batch) == 1
             else f"Check {len(batch)} files on {io.node.name}"
         )
-        Task(check_job, queue=queue, key=io.fifo, name=name, args=(io, batch))
+        held = holds.of_copies(holds.checks(io.node), batch)
+        Task(check_job, queue=queue, key=io.fifo, name=name, args=(io, batch), holds=held)
 
 
 def check_job(

@@ -17,6 +17,7 @@ from alpenhorn import events
 from alpenhorn.db import ArchiveFileCopy
 from alpenhorn.db.queries import deletion, protection
 from alpenhorn.errors import InvalidName
+from alpenhorn.io import holds
 from alpenhorn.io.base import DELETE_BATCH
 from alpenhorn.io.default.jobs.batching import FEW, Tally, loudness
 from alpenhorn.io.default.medium import HeldMedium
@@ -42,7 +43,8 @@ def queue_deletions(io: DefaultNodeIO, queue: Any, copies: Sequence[ArchiveFileC
         ids = [copy.id for copy in batch]
         what = f"copies {ids}" if size == DELETE_BATCH else f"{len(ids)} copies"
         name = f"Delete {what} from {io.node.name}"
-        Task(delete_job, queue=queue, key=io.fifo, name=name, args=(io, ids))
+        held = holds.of_copies(holds.deletions(io.node), batch)
+        Task(delete_job, queue=queue, key=io.fifo, name=name, args=(io, ids), holds=held)
 
 
 def delete_job(task: Task, io: DefaultNodeIO, copy_ids: Sequence[int]) -> None:

@@ -21,6 +21,7 @@ from alpenhorn.common.units import pretty_bytes
 from alpenhorn.db import ArchiveFileCopyRequest, StorageNode
 from alpenhorn.db.queries import evidence, pending, transfers
 from alpenhorn.errors import AlpenhornError
+from alpenhorn.io import holds
 from alpenhorn.io.default.jobs import report, route
 from alpenhorn.io.default.jobs.batching import Tally, batches, loudness
 from alpenhorn.io.default.jobs.landing import Outcomes, fail_all, land, staging_for
@@ -63,6 +64,7 @@ def queue_pulls(io: DefaultNodeIO, queue: Any, requests: Requests, did_search: b
                 key=io.fifo,
                 name=_task_name(io.node, batch),
                 args=(io, batch, did_search),
+                holds=holds.of_pulls(batch),
             )
             # Runs also if the task is thrown away while it waits.
             task.on_cleanup(_release, (io, [request.file.size_b or 0 for request in batch]))

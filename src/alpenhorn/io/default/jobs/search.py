@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from alpenhorn.db import ArchiveFileCopyRequest
 from alpenhorn.db.queries import checks, pending, transfers
+from alpenhorn.io import holds
 from alpenhorn.io.default.jobs.batching import FEW
 from alpenhorn.scheduler import Task
 
@@ -32,7 +33,14 @@ def queue_search(
         batch = list(requests[start : start + size])
         what = str(batch[0].file.path) if size == 1 else f"{len(batch)} files"
         name = f"Pre-pull search for {what} in {group_io.group.name}"
-        Task(search_job, queue=queue, key=group_io.fifo, name=name, args=(group_io, batch))
+        Task(
+            search_job,
+            queue=queue,
+            key=group_io.fifo,
+            name=name,
+            args=(group_io, batch),
+            holds=holds.of_pulls(batch),
+        )
 
 
 def search_job(
