@@ -317,11 +317,11 @@ def test_the_most_derived_form_wins(bench: Bench) -> None:
 
 def test_classes_of_alpenhorn_keep_their_list_forms() -> None:
     for cls in (DefaultNodeIO, PollingNodeIO):
-        for form in BaseNodeIO._FORMS.values():
+        for _, form in BaseNodeIO._FORMS:
             if form != "ready_pull_many":
                 assert getattr(cls, form) is not getattr(BaseNodeIO, form)
     for group_class in (DefaultGroupIO, TransportGroupIO):
-        for form in BaseGroupIO._FORMS.values():
+        for form in BaseGroupIO._JOBS.values():
             assert getattr(group_class, form) is not getattr(BaseGroupIO, form)
 
 

@@ -30,7 +30,8 @@ class _Family:
         self.description = description
         self.counter = counter
         self.labels = labels
-
+        self.dropped = 0
+        """How often series were dropped: what was found before is not the series any more."""
         self._collector: Any = None
 
     @property
@@ -81,6 +82,8 @@ class Metric:
             raise KeyError(f"label both bound and unbound: {', '.join(sorted(both))}")
         labels = tuple(sorted(self._unbound | self._bound.keys() | {"daemon"}))
         self._family = _family(name, description, counter, labels)
+        self._found: dict[tuple[object, ...], Any] = {}
+        """Series by what they were asked for with: a batch asks a thousand times for one."""
 
     @property
     def labelnames(self) -> list[str]:
@@ -154,16 +157,27 @@ class Metric:
     def remove(self, **labels: object) -> None:
         """Drop the series with these labels, if there is one."""
         values = self.labelvalues(**labels)
+        self._family.dropped += 1
         if self._family.collector is not None:
             with suppress(KeyError):
                 self._family.collector.remove(*values)
 
     def clear(self) -> None:
         """Drop all series of this name."""
+        self._family.dropped += 1
         if self._family.collector is not None:
             self._family.collector.clear()
 
     def _series(self, labels: dict[str, object]) -> Any:
+        key = (self._family.dropped, get_hostname(), *labels.items())
+        series = self._found.get(key)
+        if series is None:
+            series = self._look_up(labels)
+            self._found = {known: one for known, one in self._found.items() if known[0] == key[0]}
+            self._found[key] = series
+        return series
+
+    def _look_up(self, labels: dict[str, object]) -> Any:
         values = self.labelvalues(**labels)
         collector = self._family.collector
         return None if collector is None else collector.labels(*values)

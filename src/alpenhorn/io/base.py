@@ -108,21 +108,21 @@ class BaseNodeRemote:
         return True
 
 
-def _prefer_overrides(cls: type, pairs: Mapping[str, str], base: type) -> None:
+def _prefer_overrides(cls: type, pairs: Sequence[tuple[str, str]], base: type) -> None:
     """Make `cls` honour a form for one that overrides an inherited list form, also in a mixin."""
 
     def distance(name: str) -> int:
         return next(n for n, parent in enumerate(cls.__mro__) if name in parent.__dict__)
 
-    for single, many in pairs.items():
+    for single, many in pairs:
         if distance(single) < distance(many):
             setattr(cls, many, base.__dict__[many])
 
 
-def _mind_overrides(cls: type[BaseNodeIO] | type[BaseGroupIO], jobs: Iterable[str]) -> None:
+def _mind_overrides(cls: type[BaseNodeIO] | type[BaseGroupIO]) -> None:
     """What a class inherits is no promise about the tasks that its own jobs make."""
     own = cls.__dict__
-    if "takes_more" not in own and any(job in own or cls._FORMS[job] in own for job in jobs):
+    if "takes_more" not in own and own.keys() & {*cls._JOBS.keys(), *cls._JOBS.values()}:
         cls.takes_more = False
 
 
@@ -141,18 +141,23 @@ class BaseNodeIO:
     stages: ClassVar[bool] = False
     """Must files be made ready before they can be read (`ready_pull`)?"""
 
-    _FORMS: ClassVar[Mapping[str, str]] = {
+    _JOBS: ClassVar[Mapping[str, str]] = {
         "check": "check_many",
         "delete": "delete_many",
         "pull": "pull_many",
         "ready_pull": "ready_pull_many",
-        "being_written": "examine_many",
-        "locked": "locked_many",
-        "filesize": "examine_many",
-        "fingerprint": "examine_many",
-        "md5": "examine_many",
-        "storage_used": "examine_many",
     }
+    _FORMS: ClassVar[Sequence[tuple[str, str]]] = (
+        *_JOBS.items(),
+        ("being_written", "examine_many"),
+        ("exists", "find_many"),
+        ("locked", "locked_many"),
+        ("filesize", "examine_many"),
+        ("fingerprint", "examine_many"),
+        ("md5", "examine_many"),
+        ("storage_used", "examine_many"),
+        ("storage_used", "find_many"),
+    )
     """Methods, and those that do the same in a quicker way unless a subclass overrides them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -163,7 +168,7 @@ class BaseNodeIO:
         ):
             raise TypeError(f"{cls.__name__}.remote_class must be a subclass of BaseNodeRemote")
         _prefer_overrides(cls, BaseNodeIO._FORMS, BaseNodeIO)
-        _mind_overrides(cls, ("check", "delete", "pull", "ready_pull"))
+        _mind_overrides(cls)
         if "ready_pull" in cls.__dict__ and "stages" not in cls.__dict__:
             cls.stages = True
 
@@ -279,6 +284,15 @@ class BaseNodeIO:
         """Tell whether somebody has the file open for writing, as far as that can be known."""
         return False
 
+    def find_many(self, paths: Sequence[str]) -> dict[str, int | None]:
+        """Return those of `paths` at which there are files, with the bytes that each takes.
+
+        None: that is meaningless, or not known.
+        """
+        return {
+            path: self.storage_used(PurePath(path)) for path in paths if self.exists(PurePath(path))
+        }
+
     def locked_many(self, paths: Sequence[str]) -> set[str]:
         """Return those of `paths` that must not be imported now."""
         return {path for path in paths if self.locked(PurePath(path))}
@@ -362,13 +376,13 @@ class BaseGroupIO:
     takes_more: ClassVar[bool] = False
     """May the group get further requests while it is busy? See `BaseNodeIO.takes_more`."""
 
-    _FORMS: ClassVar[Mapping[str, str]] = {"pull": "pull_many", "pull_search": "search_many"}
+    _JOBS: ClassVar[Mapping[str, str]] = {"pull": "pull_many", "pull_search": "search_many"}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Check a storage class when it is defined."""
         super().__init_subclass__(**kwargs)
-        _prefer_overrides(cls, BaseGroupIO._FORMS, BaseGroupIO)
-        _mind_overrides(cls, BaseGroupIO._FORMS)
+        _prefer_overrides(cls, tuple(BaseGroupIO._JOBS.items()), BaseGroupIO)
+        _mind_overrides(cls)
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ fact is true, or fails and shows the logs.
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import subprocess
 import time
@@ -199,16 +200,15 @@ class Fleet:
     def disk(self, host: str, acq: str) -> dict[str, str]:
         """The MD5 of each file of an acquisition on a host's disk, by path."""
         root = self.world.data(host)
-        paths = [path for path in (root / acq).rglob("*") if path.is_file()]
         return {
             str(path.relative_to(root)): hashlib.md5(path.read_bytes()).hexdigest()
-            for path in paths
+            for path in files_below(root / acq)
         }
 
     def staged_b(self, host: str) -> int:
         """How many bytes of unfinished transfers are on a host's disk."""
         hidden = [path for path in self.world.data(host).glob(".*") if path.is_dir()]
-        return sum(size_b(path) for directory in hidden for path in directory.rglob("*"))
+        return sum(size_b(path) for directory in hidden for path in files_below(directory))
 
     def log(self, host: str) -> Log:
         """Everything that the daemons of a host have written."""
@@ -246,12 +246,22 @@ class Fleet:
         for host, node in zip(HOSTS, NODES, strict=True):
             counts = Counter(self.states(node, acq).values()) if index else {}
             told = " ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "-"
-            on_disk = sum(path.is_file() for path in (self.world.data(host) / acq).rglob("*"))
+            on_disk = len(files_below(self.world.data(host) / acq))
             staged = f", {self.staged_b(host)} B unfinished" if self.staged_b(host) else ""
             index_says = f"index {told}" if index else "index not there"
             print(f"{when:7} {node}: {index_says}; disk {on_disk} files{staged}")
         if index:
             print(f"{when:7} transfers pending: {self.pending(acq)}")
+
+
+def files_below(directory: Path) -> list[Path]:
+    """The files below a directory, whatever daemons make and remove meanwhile."""
+    return [
+        path
+        for above, _, names in os.walk(directory)
+        for path in (Path(above, name) for name in names)
+        if path.is_file()
+    ]
 
 
 def size_b(path: Path) -> int:

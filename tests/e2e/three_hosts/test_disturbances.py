@@ -173,8 +173,15 @@ def test_a_log_in_that_could_be_an_option_is_refused(fleet: Fleet, column: str, 
 
 def test_a_database_server_that_is_away_while_all_kinds_of_work_go_on(fleet: Fleet) -> None:
     """Some files are pulled twice and deleted where they came from, others are being imported."""
-    old, new = "2025/03/05", "2025/03/06"
     fleet.do("alpenhorn node autoclean node1 node3")
+    try:
+        away_while_all_goes_on(fleet)
+    finally:
+        fleet.do("alpenhorn node autoclean --remove node1 node3")
+
+
+def away_while_all_goes_on(fleet: Fleet) -> None:
+    old, new = "2025/03/05", "2025/03/06"
     before = {host: len(fleet.log(host)) for host in HOSTS}
     md5s = {new: fleet.write(new, 800, 200), old: fleet.send(old, 800, 100_000)}
     fleet.wait(lambda: fleet.states("node2", old), what="the first pull")
@@ -199,7 +206,6 @@ def test_a_database_server_that_is_away_while_all_kinds_of_work_go_on(fleet: Fle
         carried_on(fleet, acq, md5s[acq])
     tell_both(fleet, "after", md5s)
     assert_waited_calmly(fleet, before, md5s)
-    fleet.do("alpenhorn node autoclean --remove node1 node3")
 
 
 def test_a_database_host_that_dies_while_daemons_wait_for_its_answer(fleet: Fleet) -> None:

@@ -114,6 +114,26 @@ def test_locks_are_found_for_few_files_and_for_many(io: Any, site: Any, count: i
     assert io.locked_many([f"none/{number}" for number in range(count)]) == set()
 
 
+def test_many_files_are_found_as_one_is(io: Any, site: Any) -> None:
+    site.write(io, "acq/big", bytes(10_000))
+    Path(io.node.root, "acq/link").symlink_to("big")
+    Path(io.node.root, "linked").symlink_to("acq")
+    paths = [PATH, "acq/big", "acq/absent", "acq/link", "linked/big", "acq", "none/file", "../x"]
+    found = io.find_many(paths)
+    assert found == {path: io.storage_used(path) for path in paths if io.exists(path)}
+    assert found.keys() == {PATH, "acq/big"}
+    assert found["acq/big"] >= 10_000
+
+
+def test_a_class_with_a_search_of_its_own_is_asked_for_each_file(io: Any) -> None:
+    class Own(type(io)):
+        def exists(self, path: Any) -> bool:
+            return str(path) != PATH
+
+    own = Own(io.node, {}, io._queue, "own")
+    assert own.find_many([PATH, "elsewhere"]) == {"elsewhere": None}
+
+
 def test_a_lock_file_beside_it_locks_a_file(io: Any, site: Any) -> None:
     assert not io.locked(PATH)
     site.write(io, "2025/02/21/.meta.txt.lock", b"")

@@ -44,6 +44,11 @@ class Calls:
         self._node = node
         self._detections = detections
 
+    @property
+    def any(self) -> bool:
+        """Is there anything to call?"""
+        return any(callable(detection.callback) for detection in self._detections)
+
     def inside(self, results: list[Registered]) -> None:
         """Call the atomic ones, within the transaction of the import.
 

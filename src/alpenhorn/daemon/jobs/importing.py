@@ -221,7 +221,8 @@ def _record(
     while read:
         calls = callbacks.Calls(node, [item.detection for item, _ in read])
         try:
-            results = imports.register(node.db, [f for _, f in read], register, calls.inside)
+            found = [evidence for _, evidence in read]
+            results = imports.register(node.db, found, register, calls.inside, rows=calls.any)
         except callbacks.CallbackFailed as failed:
             item, _ = read.pop(failed.index)
             left.append(item.candidate)
@@ -248,9 +249,9 @@ def _tell(
     node: UpdateableNode, candidate: Candidate, result: imports.Registered, level: int
 ) -> None:
     """Write the log lines of one import; their order is fixed by the seed."""
-    if result.new_acq is not None:
+    if result.made_acq:
         log.info(f'Acquisition "{result.found.acq_name}" added to DB.')
-    if result.new_file is not None:
+    if result.made_file:
         log.log(level, f'File "{candidate.path}" added to DB.')
     if result.added:
         _tell_copy(node, candidate.path, result, level)

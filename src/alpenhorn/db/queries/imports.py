@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import NamedTuple
 
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.acquisition import ArchiveAcq, ArchiveFile
@@ -47,9 +48,14 @@ class Registered:
     found: Found
     outcome: str
     """Result word of data-index.md §10: success, duplicate or unregistered."""
+    file_id: int | None = None
+    made_file: bool = False
+    made_acq: bool = False
+    """Was this the import that registered the file, the acquisition?"""
     copy: ArchiveFileCopy | None = None
     new_file: ArchiveFile | None = None
     new_acq: ArchiveAcq | None = None
+    """The rows, for callbacks: see `register`."""
     was_missing: bool = False
     mismatch: str | None = None
     """Set if the bytes are not those of the registered file: the copy was recorded as corrupt."""
@@ -63,6 +69,18 @@ class Registered:
     def added(self) -> bool:
         """Was a copy recorded, good or corrupt?"""
         return self.outcome == "success"
+
+
+class _File(NamedTuple):
+    """What is asked of a file's row."""
+
+    id: int
+    size_b: int | None
+    md5sum: str | None
+
+
+_Key = tuple[str, str]
+"""Names of acquisition and file."""
 
 
 def pending(node: StorageNode, limit: int) -> list[ArchiveFileImportRequest]:
@@ -126,8 +144,8 @@ def registered(names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     return set(_known_files(names))
 
 
-def _known_files(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ArchiveFile]:
-    """Return those files that have rows, by (acquisition, name)."""
+def _known_files(names: Iterable[_Key]) -> dict[_Key, _File]:
+    """Return those files that have rows."""
     wanted = sorted(set(names))
     acqs = _named({acq for acq, _ in wanted})
     return _find_files([key for key in wanted if key[0] in acqs], acqs)
@@ -139,6 +157,7 @@ def register(
     found: Sequence[Found],
     create: bool,
     inside: Callable[[list[Registered]], None] | None = None,
+    rows: bool = True,
 ) -> list[Registered]:
     """Record files found on a node: acquisitions, files, copies, auto-actions; one transaction.
 
@@ -154,24 +173,23 @@ def register(
         found: what was read.
         create: may acquisitions and files be created?
         inside: called with the results before the commit; if it raises, nothing is recorded.
+        rows: are the rows of what was added to be in the results? Making them takes its time.
 
     Returns:
         One result per `found`, in the same order.
     """
     with change():
         acqs, new_acqs = _acquisitions({item.acq_name for item in found}, create)
-        files, new_files = _files(found, acqs, create)
+        files, new = _files(found, acqs, create)
         lock_files(file.id for file in files.values())
         copies = _copies(node, [file.id for file in files.values()])
         results = _record(node, found, files, copies, evidence.claimed(copies.values()))
-        for result in results:
-            key = (result.found.acq_name, result.found.file_name)
-            if result.added and key in new_files:
-                result.new_file = new_files.pop(key)
-                result.new_acq = new_acqs.pop(key[0], None)
-        good = [r.copy.file_id for r in results if r.copy and r.added and not r.mismatch]
+        _say_what_is_new(results, new, set(new_acqs))
+        if rows:
+            _fetch_rows(node, results, acqs)
+        good = [r.file_id for r in results if r.file_id and r.added and not r.mismatch]
         verification.added(node, good, "import")
-        verification.added_bad(node, [r.copy.file_id for r in results if r.copy and r.mismatch])
+        verification.added_bad(node, [r.file_id for r in results if r.file_id and r.mismatch])
         autoactions.apply(node, good)
         if node.archive:
             deletion.ring_waiting(good)
@@ -179,6 +197,31 @@ def register(
         if inside is not None:
             inside(results)
     return results
+
+
+def _say_what_is_new(results: Sequence[Registered], files: set[_Key], acqs: set[str]) -> None:
+    """Note with which of the imports files and acquisitions were registered; each once."""
+    for result in results:
+        acq, name = result.found.acq_name, result.found.file_name
+        if result.added and (acq, name) in files:
+            files.remove((acq, name))
+            result.made_file, result.made_acq = True, acq in acqs
+            acqs.discard(acq)
+
+
+def _fetch_rows(
+    node: StorageNode, results: Sequence[Registered], acqs: Mapping[str, ArchiveAcq]
+) -> None:
+    """Put the rows of what was added into the results."""
+    added = {r.file_id: r for r in results if r.added and r.file_id is not None}
+    files = {row.id: row for row in by_ids(ArchiveFile.select(), ArchiveFile.id, list(added))}
+    copies = _copies(node, list(added))
+    for file_id, result in added.items():
+        file, result.copy = files[file_id], copies[file_id]
+        file.acq = acqs[result.found.acq_name]
+        result.copy.file, result.copy.node = file, node
+        result.new_file = file if result.made_file else None
+        result.new_acq = file.acq if result.made_acq else None
 
 
 def _acquisitions(
@@ -205,15 +248,15 @@ def _named(names: Iterable[str]) -> dict[str, ArchiveAcq]:
 
 def _files(
     found: Sequence[Found], acqs: dict[str, ArchiveAcq], create: bool
-) -> tuple[dict[tuple[str, str], ArchiveFile], dict[tuple[str, str], ArchiveFile]]:
-    """Return the files by (acquisition, name), and those of them that this call created."""
+) -> tuple[dict[_Key, _File], set[_Key]]:
+    """Return the files, and which of them this call created."""
     wanted = {(i.acq_name, i.file_name): i for i in found if i.acq_name in acqs}
     if create:
         lock_acquisitions(acq.id for acq in acqs.values())
     known = _find_files(wanted.keys(), acqs)
     missing = [key for key in wanted if key not in known]
     if not missing or not create:
-        return known, {}
+        return known, set()
     now = utcnow()
     rows = [
         {
@@ -227,21 +270,20 @@ def _files(
     ]
     insert_missing(ArchiveFile, rows)
     new = _find_files(missing, acqs)
-    return known | new, new
+    return known | new, set(new)
 
 
-def _find_files(
-    keys: Iterable[tuple[str, str]], acqs: dict[str, ArchiveAcq]
-) -> dict[tuple[str, str], ArchiveFile]:
+def _find_files(keys: Iterable[_Key], acqs: dict[str, ArchiveAcq]) -> dict[_Key, _File]:
     by_acq: dict[str, list[str]] = {}
     for acq_name, name in keys:
         by_acq.setdefault(acq_name, []).append(name)
     result = {}
     for acq_name, names in by_acq.items():
-        query = ArchiveFile.select().where(ArchiveFile.acq == acqs[acq_name])
-        for row in by_ids(query, ArchiveFile.name, names):
-            row.acq = acqs[acq_name]
-            result[acq_name, row.name] = row
+        query = ArchiveFile.select(
+            ArchiveFile.name, ArchiveFile.id, ArchiveFile.size_b, ArchiveFile.md5sum
+        ).where(ArchiveFile.acq == acqs[acq_name])
+        for name, *row in by_ids(tuples(query), ArchiveFile.name, names):
+            result[acq_name, name] = _File(*row)
     return result
 
 
@@ -253,7 +295,7 @@ def _copies(node: StorageNode, file_ids: Sequence[int]) -> dict[int, ArchiveFile
 def _record(
     node: StorageNode,
     found: Sequence[Found],
-    files: Mapping[tuple[str, str], ArchiveFile],
+    files: Mapping[_Key, _File],
     copies: Mapping[int, ArchiveFileCopy],
     going: Collection[int],
 ) -> list[Registered]:
@@ -267,20 +309,16 @@ def _record(
         if file is None:
             results.append(Registered(item, "unregistered"))
         elif is_there or file.id in added or file.id in going:
-            results.append(Registered(item, "duplicate", known))
+            results.append(Registered(item, "duplicate", file.id, copy=known))
         else:
             was_missing = known is not None and known.wants_file == WantsFile.KEEP
+            mismatch = _difference(file, item)
             result = Registered(
-                item, "success", was_missing=was_missing, mismatch=_difference(file, item)
+                item, "success", file.id, was_missing=was_missing, mismatch=mismatch
             )
             added[file.id] = result
             results.append(result)
     _store(node, added, {file_id: copies[file_id] for file_id in added if file_id in copies})
-    stored = _copies(node, list(added))
-    by_file = {file.id: file for file in files.values()}
-    for file_id, result in added.items():
-        result.copy = stored[file_id]
-        result.copy.file, result.copy.node = by_file[file_id], node
     return results
 
 
@@ -317,7 +355,7 @@ def _values(result: Registered) -> dict[str, object]:
     }
 
 
-def _difference(file: ArchiveFile, item: Found) -> str | None:
+def _difference(file: _File, item: Found) -> str | None:
     """Say how the bytes differ from what the index holds; None if nothing known contradicts."""
     if file.size_b is not None and file.size_b != item.size_b:
         return f"Size: {item.size_b}; expected: {file.size_b}"

@@ -37,6 +37,20 @@ def examine(tree: Tree, paths: Sequence[str], writers: Writers) -> Iterator[Exam
                 yield error
 
 
+def found(tree: Tree, paths: Sequence[str]) -> dict[str, int | None]:
+    """Return those paths at which there are regular files, with the bytes of their blocks."""
+    sizes: dict[str, int | None] = {}
+    with Directories(tree.root) as directories:
+        for path in paths:
+            try:
+                status = directories.stat(tree.relative(path))
+            except (OSError, InvalidName):
+                continue
+            if stat.S_ISREG(status.st_mode):
+                sizes[path] = status.st_blocks * 512
+    return sizes
+
+
 def locked(tree: Tree, paths: Sequence[str]) -> set[str]:
     """Return those paths beside which there is a regular file ``.<name>.lock``."""
     by_directory: dict[str, list[str]] = {}

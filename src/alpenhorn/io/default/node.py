@@ -177,6 +177,10 @@ class DefaultNodeIO(BaseNodeIO):
         """See `BaseNodeIO.examine_many`; every file is opened once."""
         return examine.examine(self.tree, paths, self.writers)
 
+    def find_many(self, paths: Sequence[str]) -> dict[str, int | None]:
+        """See `BaseNodeIO.find_many`."""
+        return examine.found(self.tree, paths)
+
     def locked_many(self, paths: Sequence[str]) -> set[str]:
         """See `BaseNodeIO.locked_many`."""
         return examine.locked(self.tree, paths)

@@ -214,11 +214,12 @@ def _record(
 ) -> None:
     """Store what arrived in one transaction, then tell about everything."""
     ended = time.time()
+    sizes = io.find_many([paths[request.id] for request in requests if outcomes[request.id].ok])
     arrived = {
         request.id: transfers.Arrived(
             request.id,
             request.file_id,
-            io.storage_used(paths[request.id]),
+            sizes.get(paths[request.id]),
             started,
             ended,
             read=outcomes[request.id].method != "link",

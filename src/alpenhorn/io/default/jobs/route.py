@@ -66,12 +66,12 @@ def describe(
 def _item(
     io: DefaultNodeIO, remote: BaseNodeRemote, request: ArchiveFileCopyRequest, target: Any
 ) -> Item:
-    file = request.file
-    if unprintable(str(file.path)):
-        raise InvalidName(f"cannot transfer {str(file.path)!a}: control character in the path")
+    file, path = request.file, str(request.file.path)
+    if unprintable(path):
+        raise InvalidName(f"cannot transfer {path!a}: control character in the path")
     return Item(
         key=request.id,
-        path=io.tree.relative(target or file.path),
+        path=io.tree.relative(target or path),
         source=remote.file_path(file),
         size_b=file.size_b,
         md5=file.md5sum or None,

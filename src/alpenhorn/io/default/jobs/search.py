@@ -69,11 +69,9 @@ def have_checked(io: Any, requests: Sequence[ArchiveFileCopyRequest]) -> set[int
     """
     corrupt = transfers.corrupt_on(io.node, [request.file_id for request in requests])
     with io.medium() as medium:
-        found = [
-            (request, io.storage_used(request.file.path))
-            for request in (requests if medium else ())
-            if request.file_id not in corrupt and io.exists(request.file.path)
-        ]
+        asked = [(r, str(r.file.path)) for r in requests if r.file_id not in corrupt]
+        sizes = io.find_many([path for _, path in asked]) if medium else {}
+        found = [(request, sizes[path]) for request, path in asked if path in sizes]
         if not (found and medium.is_there()):
             return set()
         checks.ask_for_check(io.node, [(request.file_id, space_b) for request, space_b in found])
