@@ -19,6 +19,7 @@ from alpenhorn.daemon import node as node_module
 from alpenhorn.daemon import watch
 from alpenhorn.daemon.loop import Loop
 from alpenhorn.daemon.node import UpdateableNode
+from alpenhorn.daemon.pace import Pace
 from alpenhorn.daemon.patience import Patience
 from alpenhorn.daemon.standstill import Standstill
 from alpenhorn.db import connection
@@ -177,6 +178,7 @@ def daemon(
         monkeypatch.setattr(module, "Patience", partial(Patience, clock=clock, jitter=0))
         monkeypatch.setattr(module, "Obstacles", lambda log: Obstacles(log, clock))
     monkeypatch.setattr(group_module, "Standstill", partial(Standstill, clock))
+    monkeypatch.setattr(node_module, "Pace", partial(Pace, clock))
     detectors.use()
     made = Daemon(make, tmp_path, clock, caplog)
     yield made

@@ -236,3 +236,24 @@ def test_a_class_that_makes_tasks_of_its_own_is_left_alone_while_it_is_busy(
     busy.settle_once()
     busy.tick()
     assert tasks(busy) == ["Own 2"]
+
+
+def test_while_a_group_is_busy_its_backlog_is_looked_through_now_and_then(
+    busy: Any, clock: Any, statements: Any
+) -> None:
+    """Each look costs as much as there are pending requests; new ones are taken up at once."""
+    a_pull(busy, 1)
+    busy.tick()
+    busy.make.copy("acq/pull2", db.StorageNode.get(name="source"))
+    busy.make.copy("acq/pull2", db.StorageNode.get(name="node"))
+    over = busy.make.request("acq/pull2", db.StorageNode.get(name="source"), "node")
+    a_pull(busy, 3)
+    with statements() as short:
+        busy.tick()
+    assert len(tasks(busy)) == 2
+    assert not type(over).get_by_id(over.id).cancelled
+    clock.advance(5)
+    with statements() as thorough:
+        busy.tick()
+    assert type(over).get_by_id(over.id).cancelled
+    assert len(short) < len(thorough)

@@ -82,12 +82,14 @@ class Loop:
         self._finish(available, started)
 
     def due(self) -> float | None:
-        """Return when a transfer that has failed may be tried again; None: there is none.
+        """Return when something that was put off may be done; None: there is nothing.
 
-        By the clock of the pauses. Those that end soon after the first are waited for: a route and
+        A transfer that has failed, or a search that is too dear to be made all the time. By the
+        clock of the pauses. Those that end soon after the first are waited for: a route and
         the requests of its last batch get a pass together.
         """
-        ends = self.routes.ends()
+        paces = [node.deletion_pace.ends() for node in self.nodes.values()]
+        ends = self.routes.ends() + [end for end in paces if end is not None]
         for group in self.groups.values():
             ends += group.patience.ends(self.routes.failed(group.db.id))
         return max((end for end in ends if end <= min(ends) + TOGETHER_S), default=None)

@@ -13,6 +13,7 @@ from typing import Any
 
 from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.daemon import hanging
+from alpenhorn.daemon.pace import Pace
 from alpenhorn.daemon.patience import Patience
 from alpenhorn.db import StorageNode
 from alpenhorn.db.queries import stores
@@ -45,6 +46,8 @@ class UpdateableNode:
         self.io: BaseNodeIO
         self.patience = Patience()
         """For checks, deletions and staging that did not come off."""
+        self.deletion_pace = Pace()
+        """Of the search for copies that may go: of those that must stay there may be very many."""
         self.import_patience = Patience(longest=LONGEST_IMPORT_PAUSE_S)
         self.patient = True
         """May tasks wait for files to be finished? Not if the daemon makes one pass only."""

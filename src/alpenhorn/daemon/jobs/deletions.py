@@ -14,16 +14,22 @@ from alpenhorn.db import ArchiveFileCopy
 from alpenhorn.db.queries import deletion, evidence, overdue, protection
 from alpenhorn.db.queries.protection import Protection
 from alpenhorn.io import holds
+from alpenhorn.scheduler import Held
 
 log = logging.getLogger(__name__)
 
 
 def dispatch(node: UpdateableNode) -> None:
     """Hand the copies of a node that may go to its storage class."""
-    rule = protection.configured()
     held = node.in_hand(holds.deletions(node.db))
-    if is_enough(held):
+    if is_enough(held) or not node.deletion_pace.is_due():
         return
+    with node.deletion_pace.measured():
+        _dispatch(node, held)
+
+
+def _dispatch(node: UpdateableNode, held: Held) -> None:
+    rule = protection.configured()
     if not held:  # else there are claims of ours that live
         evidence.end_stale_claims(node.db)
     limit = LOOKAHEAD + len(node.patience.resting()) + len(held)
