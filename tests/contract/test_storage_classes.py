@@ -292,6 +292,16 @@ class Mixed(Mixin, DefaultNodeIO):
     pass
 
 
+@pytest.mark.parametrize("cls", [Mixed, CarefulNodeIO, LoudTransportIO])
+def test_a_class_with_jobs_of_its_own_gets_no_more_while_it_is_busy(cls: Any) -> None:
+    assert not cls.takes_more
+
+
+@pytest.mark.parametrize("cls", [DefaultNodeIO, PollingNodeIO, DefaultGroupIO, TransportGroupIO])
+def test_classes_of_alpenhorn_get_more_while_they_are_busy(cls: Any) -> None:
+    assert cls.takes_more
+
+
 class ListAgain(CarefulNodeIO):
     def check_many(self, copies: Any) -> None:
         self.asked.append(f"list of {len(copies)}")

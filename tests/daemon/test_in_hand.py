@@ -184,6 +184,23 @@ def test_what_is_in_hand_is_bounded(
     assert 0 < len(tasks(busy)) <= 4
 
 
+def test_a_huge_file_that_is_on_its_way_holds_up_nothing(
+    busy: Any, settings: dict[str, Any]
+) -> None:
+    """Weakness 19 of the public program."""
+    settings |= {"num_workers": 1, "batch_bytes": 1}
+    a_pull(busy, 1)
+    busy.tick()
+    a_pull(busy, 2)
+    busy.tick()
+    assert len(tasks(busy)) == 1, "it waits for a worker, and is more than two batches"
+    busy.work(1)
+    task, _ = busy.queue.get(timeout=0)
+    assert str(task) == "AFCR#1: source -> node"
+    busy.tick()
+    assert tasks(busy) == ["Pre-pull search for acq/pull2 in node"]
+
+
 def test_what_is_in_hand_counts_by_its_bytes(busy: Any, settings: dict[str, Any]) -> None:
     settings |= {"num_workers": 1, "batch_bytes": 10}
     for n in range(30):

@@ -75,6 +75,11 @@ class UpdateableGroup:
         classes = [self.io, *(node.io for node in self.io.nodes)]
         return self.idle_at_start or all(io.takes_more for io in classes)
 
+    @property
+    def queued(self) -> bool:
+        """Does any task of it, or of its nodes, wait for a worker?"""
+        return self._queue.queued(self.io.fifo) > 0 or any(node.queued for node in self.io.nodes)
+
     def in_hand(self, kind: holds.Kind) -> Held:
         """Return what tasks hold of one kind of work; to be asked before the index is."""
         return self._queue.in_hand.of(kind)

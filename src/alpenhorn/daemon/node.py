@@ -80,6 +80,11 @@ class UpdateableNode:
         """May it get work in this pass: is it idle, or can its class do with more?"""
         return self.idle or self.io.takes_more
 
+    @property
+    def queued(self) -> bool:
+        """Does any task of it wait for a worker?"""
+        return self._queue.queued(self.io.fifo) > 0
+
     def in_hand(self, kind: holds.Kind) -> Held:
         """Return what tasks hold of one kind of work; to be asked before the index is."""
         return self._queue.in_hand.of(kind)

@@ -102,14 +102,14 @@ class Daemon:
         )
 
     def _on_finish(self, task: Any, failure: BaseException | None) -> None:
-        """Wake the main loop when nothing of a FIFO waits: there may be a next batch or hop."""
+        """Wake the main loop when a FIFO runs dry: there may be a next batch or hop."""
         loop = self._loop
         if loop is None:
             return
         for node in list(loop.nodes.values()):
             if node.io.fifo == task.key:
                 node.worked = True
-        if self._queue.queued(task.key) == 0:
+        if self._queue.queued(task.key) < max(1, len(self._pool)):
             self._waker.wake()
 
     def _install_signals(self) -> None:

@@ -110,20 +110,21 @@ class BaseNodeRemote:
 
 def _prefer_overrides(cls: type, pairs: Sequence[tuple[str, str]], base: type) -> None:
     """Make `cls` honour a form for one that overrides an inherited list form, also in a mixin."""
-
-    def distance(name: str) -> int:
-        return next(n for n, parent in enumerate(cls.__mro__) if name in parent.__dict__)
-
     for single, many in pairs:
-        if distance(single) < distance(many):
+        if _distance(cls, single) < _distance(cls, many):
             setattr(cls, many, base.__dict__[many])
 
 
 def _mind_overrides(cls: type[BaseNodeIO] | type[BaseGroupIO]) -> None:
     """What a class inherits is no promise about the tasks that its own jobs make."""
-    own = cls.__dict__
-    if "takes_more" not in own and own.keys() & {*cls._JOBS.keys(), *cls._JOBS.values()}:
+    jobs = (*cls._JOBS.keys(), *cls._JOBS.values())
+    if any(_distance(cls, job) < _distance(cls, "takes_more") for job in jobs):
         cls.takes_more = False
+
+
+def _distance(cls: type, name: str) -> int:
+    """Return how far up a class gets an attribute from; 0: it is its own."""
+    return next(n for n, parent in enumerate(cls.__mro__) if name in parent.__dict__)
 
 
 class BaseNodeIO:

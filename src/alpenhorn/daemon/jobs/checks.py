@@ -17,15 +17,16 @@ def dispatch(node: UpdateableNode) -> None:
 
     A copy that stays suspect, since it cannot be read, is tried again after growing pauses.
     """
-    held = node.in_hand(holds.checks(node.db))
-    if is_enough(held):
+    held, queued = node.in_hand(holds.checks(node.db)), node.queued
+    if is_enough(held, queued):
         return
     limit = LOOKAHEAD + len(node.patience.resting()) + len(held)
     found = checks.suspect(node.db, limit)
     node.patience.keep("check", {copy.id for copy in found})
     left = [copy for copy in found if copy.id not in held]
     copies = [copy for copy in left if node.patience.ready(("check", copy.id))]
-    copies = a_few_batches(copies, lambda copy: copy.file.size_b, held.total_b)
+    held_b = held.total_b if queued else 0
+    copies = a_few_batches(copies, lambda copy: copy.file.size_b, held_b)
     if not copies:
         return
     for copy in copies:

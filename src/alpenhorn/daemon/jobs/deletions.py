@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def dispatch(node: UpdateableNode) -> None:
     """Hand the copies of a node that may go to its storage class."""
     held = node.in_hand(holds.deletions(node.db))
-    if is_enough(held) or not node.deletion_pace.is_due():
+    if is_enough(held, node.queued) or not node.deletion_pace.is_due():
         return
     with node.deletion_pace.measured():
         _dispatch(node, held)

@@ -35,7 +35,8 @@ def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
     the group is busy with a long backlog, that is done now and then only.
     """
     held, sources = group.in_hand(holds.pulls(group.db)), group.in_hand(holds.sources(group.db))
-    if is_enough(held):
+    queued = group.queued
+    if is_enough(held, queued):
         return
     if held and group.standstill.searched_lately():
         ready = _ready(group, routes, held)
@@ -56,7 +57,8 @@ def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
     ]
     readable = _readable(group, ready, host)
     requests = list(_one_on_trial(group, routes, readable, sources))
-    _hand_over(group, a_few_batches(requests, lambda request: request.file.size_b, held.total_b))
+    held_b = held.total_b if queued else 0
+    _hand_over(group, a_few_batches(requests, lambda request: request.file.size_b, held_b))
 
 
 def _ready(group: UpdateableGroup, routes: Routes, held: Held) -> list[ArchiveFileCopyRequest]:

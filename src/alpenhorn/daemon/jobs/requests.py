@@ -27,7 +27,7 @@ def dispatch(node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:
     growing pauses.
     """
     held = node.in_hand(holds.imports(node.db))
-    if is_enough(held):
+    if is_enough(held, node.queued):
         return
     limit = LOOKAHEAD + len(node.import_patience.resting()) + len(held)
     files: dict[bool, list[Candidate]] = {True: [], False: []}
