@@ -15,8 +15,6 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import FileIO
 from typing import Protocol
 
@@ -63,7 +61,8 @@ def md5_of(
         TimeoutError: the medium is too slow or hangs.
         OSError: it cannot be read.
     """
-    with _counted():
+    _count(+1)
+    try:
         reader = _Reader(source if isinstance(source, int) else source.fileno(), size_b)
         if chunk_seconds is None:
             while reader.read_chunk():
@@ -75,6 +74,8 @@ def md5_of(
                 pass
         reader.close()
         return reader.md5.hexdigest(), reader.length
+    finally:
+        _count(-1)
 
 
 def running() -> int:
@@ -82,16 +83,10 @@ def running() -> int:
     return _running
 
 
-@contextmanager
-def _counted() -> Iterator[None]:
+def _count(change: int) -> None:
     global _running
     with _lock:
-        _running += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _running -= 1
+        _running += change
 
 
 def md5sum_file(path: str | os.PathLike[str]) -> str | None:

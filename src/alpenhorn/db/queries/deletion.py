@@ -161,14 +161,13 @@ def claim(
     result = Claim()
     with change():
         node = StorageNode.get_by_id(node_id)
-        copies = [
-            copy
-            for copy in by_ids(copies_with_files(), ArchiveFileCopy.id, copy_ids)
-            if copy.node_id == node_id
-        ]
-        lock_files(copy.file_id for copy in copies)
-        lock_copies(copy.id for copy in copies)
-        copies = list(by_ids(copies_with_files(), ArchiveFileCopy.id, [c.id for c in copies]))
+        rows = ArchiveFileCopy.select(ArchiveFileCopy.id, ArchiveFileCopy.file).where(
+            ArchiveFileCopy.node == node_id
+        )
+        files = dict(by_ids(tuples(rows), ArchiveFileCopy.id, copy_ids))
+        lock_files(files.values())
+        lock_copies(files)
+        copies = list(by_ids(copies_with_files(), ArchiveFileCopy.id, list(files)))
         protectors = guards([copy.file_id for copy in copies], rule)
         sources = _pending_sources(node_id, [copy.file_id for copy in copies])
         missing_b = _missing_bytes(node)
