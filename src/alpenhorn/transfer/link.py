@@ -10,12 +10,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from alpenhorn.errors import FailureClass
 from alpenhorn.transfer.batch import Endpoint, Item, Limits, Outcome
-from alpenhorn.transfer.below import locate, parent_of
+from alpenhorn.transfer.below import locate
+from alpenhorn.transfer.directories import Directories
 from alpenhorn.transfer.failures import (
     TransferFailed,
     at_destination,
@@ -37,34 +38,59 @@ class LinkMover:
         self, items: Sequence[Item], source: Endpoint, staging: Path, limits: Limits
     ) -> Iterator[Outcome]:
         """See `Mover.move`. `limits` are of no use here: a link moves no bytes."""
-        for item in items:
-            try:
-                _link(item, source.root, staging)
-            except TransferFailed as failed:
-                yield failed.outcome(item.key)
-            else:
-                yield Outcome(item.key)
+        with Directories(staging, create=True) as staged, ExitStack() as stack:
+            origins = _Origins(stack, source.root)
+            for item in items:
+                try:
+                    _link(item, origins, staged)
+                except TransferFailed as failed:
+                    yield failed.outcome(item.key)
+                else:
+                    yield Outcome(item.key)
 
 
-def _link(item: Item, root: str, staging: Path) -> None:
+class _Origins:
+    """The directories of sources; files that follow one another in one directory share it.
+
+    Args:
+        stack: closes what is opened.
+        root: the root of the source node.
+    """
+
+    def __init__(self, stack: ExitStack, root: str) -> None:
+        self.root = root
+        self._stack = stack
+        self._base: str | None = None
+
+    def parent(self, source: str) -> tuple[int, str]:
+        """Open the directory that holds a source, as `Directories.parent` does."""
+        base, path = locate(self.root, source)
+        if base != self._base:
+            self._stack.close()
+            self._directories = self._stack.enter_context(Directories(base))
+            self._base = base
+        return self._directories.parent(path)
+
+
+def _link(item: Item, origins: _Origins, staged: Directories) -> None:
     """Link one file; raises TransferFailed."""
-    require_root(root)
+    require_root(origins.root)
     try:
-        with parent_of(staging, item.path, create=True) as (to, name):
-            _link_into(to, name, *locate(root, item.source))
+        to, name = staged.parent(item.path)
+        _link_into(to, name, origins, item.source)
     except OSError as error:
         raise at_destination(error) from error
 
 
-def _link_into(to: int, name: str, directory: str, path: str) -> None:
-    """Link `path` below `directory` as `name` in the open directory `to`."""
+def _link_into(to: int, name: str, origins: _Origins, source: str) -> None:
+    """Link a source as `name` in the open directory `to`, where nothing may be in its way."""
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=to)
     try:
-        with parent_of(directory, path) as (origin, source_name):
-            if not _is_regular(source_name, origin):
-                raise not_regular()
-            _make_link(origin, source_name, to, name)
+        origin, source_name = origins.parent(source)
+        if not _is_regular(source_name, origin):
+            raise not_regular()
+        _make_link(origin, source_name, to, name)
     except OSError as error:
         raise at_source(error) from error
     if not _is_regular(name, to):  # somebody exchanged the source in between

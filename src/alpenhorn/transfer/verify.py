@@ -53,7 +53,7 @@ def _compare(fd: int, item: Item) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise TransferFailed(FailureClass.DESTINATION, "the staged file is not a regular file")
     _expect_length(status.st_size, item)
-    md5, length = md5_of(fd)
+    md5, length = md5_of(fd, size_b=status.st_size)
     _expect_length(length, item)
     if item.md5 is not None and md5.lower() != item.md5.strip().lower():
         raise TransferFailed(

@@ -89,3 +89,24 @@ def test_a_source_exchanged_for_a_link_at_the_last_moment_is_not_staged(
     monkeypatch.setattr(os, "link", exchange)
     assert link(root, tmp_path / "staging").failure is FailureClass.SOURCE
     assert not os.path.lexists(tmp_path / "staging/dir/file")
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_sources_in_many_places_are_not_all_kept_open(root: Path, tmp_path: Path) -> None:
+    """A storage class may keep each file in a directory of its own, beside the root."""
+    items = []
+    for n in range(50):
+        place = tmp_path / f"place{n}"
+        place.mkdir()
+        (place / "file").write_bytes(b"data")
+        items.append(Item(n, f"dir{n % 2}/{n}", f"{place}/file", 4))
+    before, opened = open_files(), []
+    source = Endpoint(True, None, str(root))
+    for outcome in LinkMover().move(items, source, tmp_path / "staging", Limits()):
+        assert outcome.ok
+        opened.append(open_files() - before)
+    assert max(opened) <= 4
+    assert open_files() == before

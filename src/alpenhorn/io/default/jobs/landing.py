@@ -95,7 +95,9 @@ def _good(staging_fd: int, arrived: Sequence[Item], outcomes: Outcomes) -> list[
     Raises:
         OSError: it cannot be flushed.
     """
-    flush_batch(staging_fd, [item.path for item in arrived], reread=True)
+    for linked in (False, True):  # what was linked is not read: see `_compare`
+        paths = [i.path for i in arrived if (outcomes[i.key].method == "link") == linked]
+        flush_batch(staging_fd, paths, reread=not linked)
     with Directories(staging_fd) as staged:
         return [item for item in arrived if _is_good(staged, item, outcomes)]
 
