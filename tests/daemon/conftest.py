@@ -178,7 +178,8 @@ def daemon(
         monkeypatch.setattr(module, "Patience", partial(Patience, clock=clock, jitter=0))
         monkeypatch.setattr(module, "Obstacles", lambda log: Obstacles(log, clock))
     monkeypatch.setattr(group_module, "Standstill", partial(Standstill, clock))
-    monkeypatch.setattr(node_module, "Pace", partial(Pace, clock))
+    for module in (node_module, group_module):
+        monkeypatch.setattr(module, "Pace", partial(Pace, clock))
     detectors.use()
     made = Daemon(make, tmp_path, clock, caplog)
     yield made

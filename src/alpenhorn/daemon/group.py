@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from alpenhorn.common.obstacles import Obstacles
 from alpenhorn.daemon.node import UpdateableNode, discard
+from alpenhorn.daemon.pace import Pace
 from alpenhorn.daemon.patience import Patience
 from alpenhorn.daemon.standstill import Standstill
 from alpenhorn.db import StorageGroup
@@ -50,6 +51,8 @@ class UpdateableGroup:
         self.patience = Patience(longest=LONGEST_PAUSE_S)
         self.obstacles = Obstacles(log)
         self.standstill = Standstill()
+        self.look_pace = Pace()
+        """Of looking through all that is pending, while the group is busy."""
         self.idle_at_start = idle
         self.updated = False
         self._make_io()

@@ -1,7 +1,4 @@
-"""Remembers when the requests of a group were looked through, and that all of them wait (P6).
-
-So they are not searched in every pass.
-"""
+"""Remembers that all requests of a group wait, so that they are not searched in every pass (P6)."""
 
 from __future__ import annotations
 
@@ -16,10 +13,6 @@ from alpenhorn.db.queries.standstill import Signs
 
 LONGEST_S = 600.0
 """Seconds after which the requests are searched, whatever the signs say."""
-
-
-BUSY_S = 5.0
-"""While files are brought in, requests are looked through as rarely as that, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +47,6 @@ class Standstill:
         self._search = _Search(source_ids, signs, self._clock())
         self._blocked = None
         return None
-
-    def searched_lately(self) -> bool:
-        """Tell whether it is too early for another search if the group is busy."""
-        return self._search is not None and self._clock() - self._search.at < BUSY_S
 
     def searched(self, blocked: Blocked) -> None:
         """End a search that found nothing to do, but `blocked`."""

@@ -32,24 +32,17 @@ def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
     """Close what is over, hand over what can proceed, count what cannot.
 
     What is over and what cannot proceed is found by looking through all that is pending. While
-    the group is busy with a long backlog, that is done now and then only.
+    the group is busy with a long backlog, that gets a part of the time only.
     """
     held, sources = group.in_hand(holds.pulls(group.db)), group.in_hand(holds.sources(group.db))
     queued = group.queued
     if is_enough(held, queued):
         return
-    if held and group.standstill.searched_lately():
+    if held and not group.look_pace.is_due():
         ready = _ready(group, routes, held)
     else:
-        blocked = group.standstill.glance(group.db)
-        if blocked is not None:
-            _say_blocked(group, blocked)
-            return
-        closed = _close(group)
-        ready, blocked = _ready(group, routes, held), pending.blocked(group.db)
-        if not closed and not ready:
-            group.standstill.searched(blocked)
-        _say_blocked(group, blocked)
+        with group.look_pace.measured():
+            ready = _look_through(group, routes, held)
     ready = [
         request
         for request in ready
@@ -59,6 +52,22 @@ def dispatch(group: UpdateableGroup, routes: Routes, host: str) -> None:
     requests = list(_one_on_trial(group, routes, readable, sources))
     held_b = held.total_b if queued else 0
     _hand_over(group, a_few_batches(requests, lambda request: request.file.size_b, held_b))
+
+
+def _look_through(
+    group: UpdateableGroup, routes: Routes, held: Held
+) -> list[ArchiveFileCopyRequest]:
+    """Close what is over, say what waits, and return the requests that can proceed."""
+    blocked = group.standstill.glance(group.db)
+    if blocked is not None:
+        _say_blocked(group, blocked)
+        return []
+    closed = _close(group)
+    ready, blocked = _ready(group, routes, held), pending.blocked(group.db)
+    if not closed and not ready:
+        group.standstill.searched(blocked)
+    _say_blocked(group, blocked)
+    return ready
 
 
 def _ready(group: UpdateableGroup, routes: Routes, held: Held) -> list[ArchiveFileCopyRequest]:

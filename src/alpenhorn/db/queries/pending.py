@@ -68,7 +68,7 @@ def ready(
         Requests with file, acquisition, source node and group loaded. Of several requests for one
         file only the first is among them.
     """
-    query = _can_proceed(_pending_with_sources(group), group)
+    query = _can_proceed(_requests_first(group), group)
     if skip_routes:
         query = query.where(Request.node_from.not_in(sorted(skip_routes)))
     return _one_per_file(query.order_by(*_order(order), Request.id).limit(limit))
@@ -248,16 +248,36 @@ def _pending(group: StorageGroup) -> Any:
     )
 
 
-def _pending_with_sources(group: StorageGroup) -> Any:
-    return _pending(group).join(ArchiveFileCopy, on=_source_copy()).switch(Request)
+def _requests_first(group: StorageGroup) -> Any:
+    """Pending requests into a group with all that belongs to them, whatever that is like.
+
+    Outer joins keep their order: the database goes through the requests by their index, which has
+    them in order, and can stop when it has enough. Of inner joins MariaDB makes what it likes: it
+    would begin with all acquisitions, and sort.
+    """
+    outer = pw.JOIN.LEFT_OUTER
+    return (
+        Request.select(Request, ArchiveFile, ArchiveAcq, StorageNode)
+        .join(StorageNode, outer, on=(Request.node_from == StorageNode.id))
+        .switch(Request)
+        .join(ArchiveFileCopy, outer, on=_source_copy())
+        .switch(Request)
+        .join(ArchiveFile, outer)
+        .join(ArchiveAcq, outer)
+        .switch(Request)
+        .where(*is_pending(), Request.group_to == group)
+    )
 
 
 def _can_proceed(query: Any, group: StorageGroup) -> Any:
-    """Leave those requests whose source is there, and whose file the group lacks."""
+    """Leave those requests whose source is there, and whose file the group lacks.
+
+    The conditions are such that outer joins cannot be taken for inner ones: see `_requests_first`.
+    """
     return query.where(
-        StorageNode.active == True,  # noqa: E712
-        ArchiveFileCopy.has_file == HasFile.PRESENT,
-        ~_group_has(group, (HasFile.PRESENT, HasFile.SUSPECT)),
+        pw.fn.COALESCE(StorageNode.active, False) == True,  # noqa: E712
+        pw.fn.COALESCE(ArchiveFileCopy.has_file, "") == HasFile.PRESENT,
+        pw.fn.COALESCE(_one_in(group, (HasFile.PRESENT, HasFile.SUSPECT)), 0) == 0,
     )
 
 
@@ -266,17 +286,24 @@ def _source_copy() -> Any:
 
 
 def _group_has(group: StorageGroup, states: Sequence[HasFile]) -> Any:
-    """Condition: the group has a copy of the request's file in one of the states.
+    """Condition: the group has a copy of the request's file in one of the states."""
+    return pw.fn.EXISTS(_one_in(group, states))
 
-    The nodes are given as a list, not as a join: without statistics, SQLite would read all copies
-    of each file where it can look for the pair of file and node.
+
+def _one_in(group: StorageGroup, states: Sequence[HasFile]) -> Any:
+    """Query for one copy of the request's file in a group, in one of the states.
+
+    With LIMIT it is asked for each request, by file and node. Of an EXISTS alone, MariaDB may make
+    a list of all copies in the group first. The nodes are given as a list, not as a join: without
+    statistics, SQLite would read all copies of each file where it can look for the pair of file
+    and node.
     """
     copy, member = ArchiveFileCopy.alias(), StorageNode.alias()
     members = member.select(member.id).where(member.group == group)
-    return pw.fn.EXISTS(
-        copy.select(pw.SQL("1")).where(
-            copy.file == Request.file, copy.node << members, copy.has_file << list(states)
-        )
+    return (
+        copy.select(copy.id)
+        .where(copy.file == Request.file, copy.node << members, copy.has_file << list(states))
+        .limit(1)
     )
 
 
