@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -416,3 +417,14 @@ def test_files_in_a_directory_that_is_moved_in(daemon: Any, noticed: Callable[[s
     daemon.write("new/acq/file", node="outside")
     (daemon.root("outside") / "new").rename(daemon.root("node") / "new")
     noticed("new/acq/file")
+
+
+def test_a_directory_that_watchdog_meets_twice_is_no_news(daemon: Any) -> None:
+    """Its warning would stand in the log like a crash."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        daemon.node(auto_import=True)
+        daemon.tick()
+        text = "Callback with id '140' already exists for watch <bound method Watch.short_str>."
+        warnings.warn(text, RuntimeWarning, stacklevel=1)
+    assert seen == []

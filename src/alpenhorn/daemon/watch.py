@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePath
@@ -204,7 +205,7 @@ def _start(node: UpdateableNode, queue: FairMultiFIFOQueue) -> None:
         text = f'Cannot start auto import on node "{node.name}": nothing can watch its medium.'
         node.obstacles.say("watch", text, logging.WARNING)
         return
-    logging.getLogger(_WATCHDOG_LOG).addFilter(_is_no_farewell)
+    _quieten_watchdog()
     Watch(node, queue).begin()
 
 
@@ -225,6 +226,13 @@ def _aside(function: Callable[[], None]) -> bool:
 def _stop(observer: Any) -> None:
     observer.stop()
     observer.join(timeout=10)
+
+
+def _quieten_watchdog() -> None:
+    """Leave out what watchdog says of things that are as they should be."""
+    logging.getLogger(_WATCHDOG_LOG).addFilter(_is_no_farewell)
+    # It met a new directory twice: by its event, and on the walk from the one above.
+    warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
 
 
 def _is_no_farewell(record: logging.LogRecord) -> bool:
