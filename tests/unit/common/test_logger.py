@@ -21,9 +21,11 @@ LINE = re.compile(r"[A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d INFO >> \[MainThread\] (.*
 
 @pytest.fixture(autouse=True)
 def clean_logging(monkeypatch):
-    """Undo what the functions under test do to the process."""
+    """Undo what the functions under test do to the process, and what earlier tests have done."""
     root = logging.getLogger()
     level = root.level
+    for handler in logger._state.handlers():
+        root.removeHandler(handler)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     monkeypatch.setattr(logger, "_state", logger._State())
