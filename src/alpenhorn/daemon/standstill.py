@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alpenhorn.db import StorageGroup
 from alpenhorn.db.queries import standstill
@@ -15,13 +15,23 @@ LONGEST_S = 600.0
 """Seconds after which the requests are searched, whatever the signs say."""
 
 
+COUNT_S = 60.0
+"""Seconds after which the requests are counted again: some may have been cancelled, or come back.
+
+Of a hundred thousand, counting takes a database server longer than the rest of an idle pass.
+"""
+
+
 @dataclass(frozen=True)
 class _Search:
     """What was to be seen before a search."""
 
     source_ids: frozenset[int]
     signs: Signs
+    pending: int
     at: float
+    counted: float
+    """When `pending` was read, or was found unchanged."""
 
 
 class Standstill:
@@ -43,18 +53,24 @@ class Standstill:
         if self._is_as_it_was(group):
             return self._blocked
         source_ids = frozenset(standstill.sources(group))
-        signs = standstill.signs(group, source_ids)
-        self._search = _Search(source_ids, signs, self._clock())
+        signs, pending = standstill.signs(group, source_ids), standstill.count_pending(group)
+        now = self._clock()
+        self._search = _Search(source_ids, signs, pending, at=now, counted=now)
         self._blocked = None
         return None
 
     def searched(self, blocked: Blocked) -> None:
         """End a search that found nothing to do, but `blocked`."""
-        if self._search is not None and blocked.total == self._search.signs.pending:
+        if self._search is not None and blocked.total == self._search.pending:
             self._blocked = blocked
 
     def _is_as_it_was(self, group: StorageGroup) -> bool:
-        last = self._search
-        if last is None or self._blocked is None or self._clock() - last.at > LONGEST_S:
+        last, now = self._search, self._clock()
+        if last is None or self._blocked is None or now - last.at > LONGEST_S:
             return False
-        return standstill.signs(group, last.source_ids) == last.signs
+        if standstill.signs(group, last.source_ids) != last.signs:
+            return False
+        if now - last.counted < COUNT_S:
+            return True
+        self._search = replace(last, counted=now)
+        return standstill.count_pending(group) == last.pending

@@ -29,9 +29,10 @@ def nodes(make):
     return found
 
 
-def look(nodes):
+def look(nodes, sources=None):
     group = nodes["dest"].group
-    return standstill.signs(group, standstill.sources(group))
+    signs = standstill.signs(group, standstill.sources(group) if sources is None else sources)
+    return signs, standstill.count_pending(group)
 
 
 def set_copy(path, node, **values):
@@ -86,11 +87,10 @@ NOTHING = {
 
 @pytest.mark.parametrize("what", MOVES)
 def test_whatever_could_let_a_request_move_shows(make, nodes, what):
-    group = nodes["dest"].group
-    sources = standstill.sources(group)
-    before = standstill.signs(group, sources)
+    sources = standstill.sources(nodes["dest"].group)
+    before = look(nodes, sources)
     MOVES[what](make, nodes)
-    assert standstill.signs(group, sources) != before
+    assert look(nodes, sources) != before
 
 
 @pytest.mark.parametrize("what", NOTHING)
@@ -103,4 +103,5 @@ def test_what_does_not_concern_the_requests_does_not_show(make, nodes, what):
 def test_a_group_without_requests_has_signs_too(make):
     node = make.node("n")
     assert standstill.sources(node.group) == []
-    assert standstill.signs(node.group, []).pending == 0
+    assert standstill.signs(node.group, []).last_request == 0
+    assert standstill.count_pending(node.group) == 0

@@ -89,6 +89,7 @@ QUESTIONS = {
     "blocked": lambda s: pending.blocked(s.dest.group),
     "sources": lambda s: standstill.sources(s.dest.group),
     "signs": lambda s: standstill.signs(s.dest.group, [s.source.id]),
+    "count_pending": lambda s: standstill.count_pending(s.dest.group),
     "to make ready": lambda s: [r.file.path for r in pending.to_make_ready(s.source, 1000)],
     "corrupt": lambda s: transfers.corrupt_on(s.dest, s.files),
     "deletable": lambda s: [c.file.path for c in deletion.deletable(s.loaded, 1000)],

@@ -13,7 +13,7 @@ from alpenhorn.db.acquisition import ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import doorbell, releases
-from alpenhorn.db.queries.common import chunks, insert_rows, tuples
+from alpenhorn.db.queries.common import chunks, insert_rows, one_of, tuples
 from alpenhorn.db.storage import StorageNode, StorageTransferAction
 
 
@@ -83,9 +83,9 @@ def _request_missing(node: StorageNode, group_id: int, file_ids: Iterable[int]) 
     )
     ids = list(file_ids)
     missing = ArchiveFile.select(ArchiveFile.id).where(
-        ArchiveFile.id << ids,
-        ArchiveFile.id.not_in(there.where(ArchiveFileCopy.file << ids)),
-        ArchiveFile.id.not_in(pending.where(ArchiveFileCopyRequest.file << ids)),
+        one_of(ArchiveFile.id, ids),
+        ArchiveFile.id.not_in(there.where(one_of(ArchiveFileCopy.file, ids))),
+        ArchiveFile.id.not_in(pending.where(one_of(ArchiveFileCopyRequest.file, ids))),
     )
     now = utcnow()
     rows = [
@@ -106,7 +106,7 @@ def _release(node_id: int, file_ids: list[int], by: str) -> None:
     """Release the healthy, wanted copies of the files on a node."""
     chosen = (
         (ArchiveFileCopy.node == node_id)
-        & (ArchiveFileCopy.file << file_ids)
+        & one_of(ArchiveFileCopy.file, file_ids)
         & (ArchiveFileCopy.has_file == HasFile.PRESENT)
         & (ArchiveFileCopy.wants_file == WantsFile.KEEP)
     )

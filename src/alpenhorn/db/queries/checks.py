@@ -16,12 +16,14 @@ from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import autoactions, verification
 from alpenhorn.db.queries.common import (
+    CASES,
     by_id,
     by_ids,
     chunks,
     copies_with_files,
     insert_rows,
     lock_files,
+    one_of,
 )
 from alpenhorn.db.queries.protection import being_deleted
 from alpenhorn.db.storage import StorageNode
@@ -78,7 +80,7 @@ def record(node: StorageNode, verdicts: Sequence[Verdict]) -> int:
         lock_files(added.values())
         for state in HasFile:
             found = {v.copy_id: v.size_b for v in verdicts if v.has_file == state}
-            for ids in chunks(found, 100):
+            for ids in chunks(found, CASES):
                 values: dict[str, Any] = {"has_file": state, "last_update": now}
                 if state == HasFile.PRESENT:
                     values["size_b"] = by_id(ArchiveFileCopy.size_b, {i: found[i] for i in ids})
@@ -108,7 +110,7 @@ def ask_for_check(node: StorageNode, found: Iterable[tuple[int, int | None]]) ->
         absent = [copy.id for copy in known.values() if copy.has_file == HasFile.ABSENT]
         for ids in chunks(absent):
             ArchiveFileCopy.update(**_found()).where(
-                ArchiveFileCopy.id << ids, ArchiveFileCopy.has_file == HasFile.ABSENT
+                one_of(ArchiveFileCopy.id, ids), ArchiveFileCopy.has_file == HasFile.ABSENT
             ).execute()
         new = [
             {"file": file_id, "node": node.id, "size_b": size, **_found()}
@@ -173,7 +175,7 @@ def stale(node: StorageNode, after_id: int, count: int, min_days: int) -> tuple[
         ]
         for chunk in chunks(ids):
             ArchiveFileCopy.update(has_file=HasFile.SUSPECT, last_update=utcnow()).where(
-                ArchiveFileCopy.id << chunk,
+                one_of(ArchiveFileCopy.id, chunk),
                 ArchiveFileCopy.has_file != HasFile.ABSENT,
                 ArchiveFileCopy.wants_file != WantsFile.RELEASED,
             ).execute()
@@ -184,7 +186,7 @@ def _update_suspect(copy_ids: list[int], values: dict[str, Any]) -> int:
     return int(
         ArchiveFileCopy.update(values)
         .where(
-            ArchiveFileCopy.id << copy_ids,
+            one_of(ArchiveFileCopy.id, copy_ids),
             ArchiveFileCopy.has_file == HasFile.SUSPECT,
             ArchiveFileCopy.wants_file != WantsFile.RELEASED,
             ~being_deleted(ArchiveFileCopy),
@@ -207,6 +209,6 @@ def _never_present(copy_ids: Sequence[int]) -> dict[int, int]:
 def _add(node: StorageNode, added: dict[int, int]) -> None:
     for chunk in chunks(added):
         ArchiveFileCopy.update(ready=True).where(
-            ArchiveFileCopy.id << chunk, ArchiveFileCopy.has_file == HasFile.PRESENT
+            one_of(ArchiveFileCopy.id, chunk), ArchiveFileCopy.has_file == HasFile.PRESENT
         ).execute()
     autoactions.apply(node, list(added.values()))

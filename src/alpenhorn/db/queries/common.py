@@ -19,6 +19,9 @@ CHUNK = 500
 MOST_PARAMETERS = 900
 """Values per statement: SQLite took 999 until version 3.32 (https://sqlite.org/limits.html)."""
 
+CASES = MOST_PARAMETERS // 3
+"""Rows per statement that gives each a value of its own (`by_id`)."""
+
 _T = TypeVar("_T")
 
 
@@ -69,7 +72,7 @@ def _lock(model: Any, ids: Iterable[int]) -> None:
     if is_sqlite():
         return
     for chunk in chunks(sorted(set(ids))):
-        query = model.select(model.id).where(model.id << chunk)
+        query = model.select(model.id).where(one_of(model.id, chunk))
         list(query.order_by(model.id).for_update().tuples())
 
 
@@ -96,7 +99,7 @@ def one_of(column: Any, values: Sequence[int | str]) -> Any:
     execute: it makes an object for each value.
     """
     marks = ", ".join([database_proxy.obj.param] * len(values))
-    return pw.Expression(column, pw.OP.IN, pw.SQL(f"({marks})", [*map(column.db_value, values)]))
+    return pw.Expression(column, pw.OP.IN, _Plain(f"({marks})", [*map(column.db_value, values)]))
 
 
 def by_id(column: Any, values: Mapping[int, Any]) -> Any:
@@ -104,7 +107,11 @@ def by_id(column: Any, values: Mapping[int, Any]) -> Any:
 
     Other rows would keep what they have; that also tells PostgreSQL the type of the values.
     """
-    return pw.Case(ArchiveFileCopy.id, list(values.items()), column)
+    convert, param = column.db_value, database_proxy.obj.param
+    plain = [part for key, value in values.items() for part in (key, convert(value))]
+    whens = _Plain(" ".join([f"WHEN {param} THEN {param}"] * len(values)), plain)
+    case = pw.NodeList((pw.SQL("CASE"), ArchiveFileCopy.id, whens, pw.SQL("ELSE"), column))
+    return pw.NodeList((case, pw.SQL("END")))
 
 
 def insert_rows(model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -147,7 +154,15 @@ def _inserts(model: Any, rows: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
             values += [convert(row[name]) for convert, name in columns]
             values += defaults.values()
         text = f"VALUES {', '.join([marks] * len(chunk))}"
-        yield model.insert_from(pw.SQL(text, values), [*given, *defaults]).as_rowcount()
+        yield model.insert_from(_Plain(text, values), [*given, *defaults]).as_rowcount()
+
+
+class _Plain(pw.SQL):
+    """SQL with values that the driver takes as they are: `pw.SQL` looks at each of them."""
+
+    def __sql__(self, ctx: Any) -> Any:
+        ctx._values.extend(self.params)
+        return ctx.literal(self.sql)
 
 
 def tuples(query: Any) -> Any:

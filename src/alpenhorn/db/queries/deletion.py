@@ -27,6 +27,7 @@ from alpenhorn.db.queries.common import (
     copies_with_files,
     lock_copies,
     lock_files,
+    one_of,
     tuples,
 )
 from alpenhorn.db.queries.protection import (
@@ -197,7 +198,7 @@ def removed(copy_ids: Sequence[int]) -> None:
     with change():
         for chunk in chunks(copy_ids):
             ArchiveFileCopy.update(has_file=HasFile.ABSENT, last_update=now).where(
-                ArchiveFileCopy.id << chunk, ArchiveFileCopy.has_file != HasFile.ABSENT
+                one_of(ArchiveFileCopy.id, chunk), ArchiveFileCopy.has_file != HasFile.ABSENT
             ).execute()
         evidence.removed(copy_ids)
         verification.over(copy_ids)
@@ -213,7 +214,7 @@ def give_back(claimed: Iterable[Claimed]) -> None:
         for (had, wanted), ids in by_state.items():
             for chunk in chunks(ids):
                 ArchiveFileCopy.update(has_file=had, wants_file=wanted, last_update=utcnow()).where(
-                    ArchiveFileCopy.id << chunk,
+                    one_of(ArchiveFileCopy.id, chunk),
                     ArchiveFileCopy.has_file == HasFile.SUSPECT,
                     ArchiveFileCopy.wants_file == WantsFile.RELEASED,
                 ).execute()
@@ -224,7 +225,7 @@ def ring_waiting(file_ids: Sequence[int]) -> None:
     hosts: set[int] = set()
     for chunk in chunks(file_ids):
         query = ArchiveFileCopy.select(ArchiveFileCopy.node).where(
-            ArchiveFileCopy.file << chunk,
+            one_of(ArchiveFileCopy.file, chunk),
             ArchiveFileCopy.has_file != HasFile.ABSENT,
             ArchiveFileCopy.wants_file == WantsFile.RELEASED,
         )
@@ -306,7 +307,7 @@ def _set_claimed(wanted: Sequence[Claimed]) -> list[Claimed]:
             ArchiveFileCopy.update(
                 has_file=HasFile.SUSPECT, wants_file=WantsFile.RELEASED, last_update=now
             ).where(
-                ArchiveFileCopy.id << chunk,
+                one_of(ArchiveFileCopy.id, chunk),
                 ArchiveFileCopy.has_file == had,
                 ArchiveFileCopy.wants_file == wants,
             ).execute()

@@ -17,7 +17,7 @@ from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.operations import DeletionEvidence
 from alpenhorn.db.queries import doorbell, releases
-from alpenhorn.db.queries.common import by_ids, chunks, insert_rows, tuples
+from alpenhorn.db.queries.common import by_ids, chunks, insert_rows, one_of, tuples
 from alpenhorn.db.queries.protection import Guard, being_deleted
 from alpenhorn.db.storage import StorageNode
 
@@ -115,7 +115,7 @@ def _end(copy_ids: Iterable[int], how: dict[str, Any]) -> None:
     if doorbell.available():
         for chunk in chunks(copy_ids):
             DeletionEvidence.update(how).where(
-                DeletionEvidence.copy_id << chunk, *_open()
+                one_of(DeletionEvidence.copy_id, chunk), *_open()
             ).execute()
 
 

@@ -14,6 +14,7 @@ from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import autoactions, deletion, evidence, verification
 from alpenhorn.db.queries.common import (
+    CASES,
     by_id,
     by_ids,
     chunks,
@@ -22,6 +23,7 @@ from alpenhorn.db.queries.common import (
     lock_acquisitions,
     lock_files,
     lock_new_acquisitions,
+    one_of,
     tuples,
 )
 from alpenhorn.db.storage import StorageNode
@@ -107,7 +109,7 @@ def complete(request_id: int) -> bool:
 def _complete_all(request_ids: Sequence[int]) -> None:
     for chunk in chunks(request_ids):
         ArchiveFileImportRequest.update(completed=True).where(
-            ArchiveFileImportRequest.id << chunk,
+            one_of(ArchiveFileImportRequest.id, chunk),
             ArchiveFileImportRequest.completed == False,  # noqa: E712
         ).execute()
 
@@ -338,11 +340,11 @@ def _store(
             for file_id, copy in absent.items()
             if bool(added[file_id].mismatch) == corrupt
         }
-        for ids in chunks(back, 100):
+        for ids in chunks(back, CASES):
             sizes = {copy_id: back[copy_id].found.space_b for copy_id in ids}
             size_b = by_id(ArchiveFileCopy.size_b, sizes)
             ArchiveFileCopy.update(size_b=size_b, **_values(back[ids[0]])).where(
-                ArchiveFileCopy.id << ids, ArchiveFileCopy.has_file == HasFile.ABSENT
+                one_of(ArchiveFileCopy.id, ids), ArchiveFileCopy.has_file == HasFile.ABSENT
             ).execute()
 
 

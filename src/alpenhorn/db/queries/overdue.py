@@ -11,7 +11,7 @@ from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import doorbell, verification
-from alpenhorn.db.queries.common import by_ids, chunks, tuples
+from alpenhorn.db.queries.common import by_ids, chunks, one_of, tuples
 from alpenhorn.db.queries.protection import (
     Protection,
     asked_since,
@@ -51,7 +51,7 @@ def put_up_for_check(node: StorageNode, rule: Protection, limit: int) -> int:
         ids = [copy_id for copy_id, _ in found]
         for chunk in chunks(ids):
             ArchiveFileCopy.update(has_file=HasFile.SUSPECT, last_update=utcnow()).where(
-                ArchiveFileCopy.id << chunk,
+                one_of(ArchiveFileCopy.id, chunk),
                 ArchiveFileCopy.has_file == HasFile.PRESENT,
                 ArchiveFileCopy.wants_file != WantsFile.RELEASED,
             ).execute()

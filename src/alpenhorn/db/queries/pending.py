@@ -19,7 +19,7 @@ from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import releases
-from alpenhorn.db.queries.common import by_ids, chunks, lock_files, tuples
+from alpenhorn.db.queries.common import by_ids, chunks, lock_files, one_of, tuples
 from alpenhorn.db.storage import StorageGroup, StorageNode
 
 Request = ArchiveFileCopyRequest
@@ -323,7 +323,7 @@ def _cancel_all(request_ids: Sequence[int]) -> set[int]:
     pending = Request.select(Request.id).where(*is_pending())
     ids = {row for (row,) in by_ids(tuples(pending), Request.id, request_ids)}
     for chunk in chunks(ids):
-        Request.update(cancelled=True).where(Request.id << chunk, *is_pending()).execute()
+        Request.update(cancelled=True).where(one_of(Request.id, chunk), *is_pending()).execute()
     return ids
 
 
@@ -353,9 +353,9 @@ def _revive_released(good: dict[int, list[ArchiveFileCopy]]) -> dict[int, str]:
         if all(copy.wants_file == WantsFile.RELEASED for copy in copies)
     }
     for chunk in chunks(copy.id for copy in revived.values()):
-        releases.note(ArchiveFileCopy.id << chunk, WantsFile.KEEP, "request for a copy")
+        releases.note(one_of(ArchiveFileCopy.id, chunk), WantsFile.KEEP, "request for a copy")
         ArchiveFileCopy.update(wants_file=WantsFile.KEEP, last_update=utcnow()).where(
-            ArchiveFileCopy.id << chunk,
+            one_of(ArchiveFileCopy.id, chunk),
             ArchiveFileCopy.has_file == HasFile.PRESENT,
             ArchiveFileCopy.wants_file == WantsFile.RELEASED,
         ).execute()

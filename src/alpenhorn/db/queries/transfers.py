@@ -15,7 +15,16 @@ from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.operations import TransferAttempt
 from alpenhorn.db.queries import autoactions, deletion, doorbell, evidence, verification
-from alpenhorn.db.queries.common import by_id, by_ids, chunks, insert_rows, lock_files, tuples
+from alpenhorn.db.queries.common import (
+    CASES,
+    by_id,
+    by_ids,
+    chunks,
+    insert_rows,
+    lock_files,
+    one_of,
+    tuples,
+)
 from alpenhorn.db.queries.pending import is_pending
 from alpenhorn.db.storage import StorageNode
 
@@ -106,7 +115,7 @@ def suspect_sources(requests: Sequence[Request]) -> None:
             file_ids = [r.file_id for r in requests if r.node_from_id == node_id]
             for chunk in chunks(file_ids):
                 ArchiveFileCopy.update(has_file=HasFile.SUSPECT, last_update=utcnow()).where(
-                    ArchiveFileCopy.file << chunk,
+                    one_of(ArchiveFileCopy.file, chunk),
                     ArchiveFileCopy.node == node_id,
                     ArchiveFileCopy.has_file == HasFile.PRESENT,
                 ).execute()
@@ -170,9 +179,11 @@ def _store_copies(
     ]
     insert_rows(ArchiveFileCopy, new)
     sizes = {existing[i.file_id].id: i.size_b for i in arrived if i.file_id in existing}
-    for ids in chunks(sizes, 100):
+    for ids in chunks(sizes, CASES):
         size_b = by_id(ArchiveFileCopy.size_b, {i: sizes[i] for i in ids})
-        ArchiveFileCopy.update(size_b=size_b, **present).where(ArchiveFileCopy.id << ids).execute()
+        ArchiveFileCopy.update(size_b=size_b, **present).where(
+            one_of(ArchiveFileCopy.id, ids)
+        ).execute()
 
 
 def _complete(arrived: Sequence[Arrived]) -> frozenset[int]:
@@ -189,7 +200,7 @@ def _complete(arrived: Sequence[Arrived]) -> frozenset[int]:
                 completed=True,
                 transfer_started=_naive_utc(started),
                 transfer_completed=_naive_utc(max(started, ended)),
-            ).where(Request.id << chunk, *is_pending()).execute()
+            ).where(one_of(Request.id, chunk), *is_pending()).execute()
     return frozenset(ids)
 
 

@@ -18,7 +18,7 @@ from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.connection import database_proxy
 from alpenhorn.db.operations import Verification
 from alpenhorn.db.queries import doorbell
-from alpenhorn.db.queries.common import chunks
+from alpenhorn.db.queries.common import chunks, one_of
 from alpenhorn.db.storage import StorageNode
 
 
@@ -71,13 +71,13 @@ def asked(copy_ids: Iterable[int]) -> None:
 
 def _on(node: StorageNode, file_ids: Sequence[int]) -> list[Any]:
     return [
-        (ArchiveFileCopy.node == node) & (ArchiveFileCopy.file << chunk)
+        (ArchiveFileCopy.node == node) & one_of(ArchiveFileCopy.file, chunk)
         for chunk in chunks(file_ids)
     ]
 
 
 def _copies(copy_ids: Iterable[int]) -> list[Any]:
-    return [ArchiveFileCopy.id << chunk for chunk in chunks(copy_ids)]
+    return [one_of(ArchiveFileCopy.id, chunk) for chunk in chunks(copy_ids)]
 
 
 def _store(chosen: Sequence[Any], values: dict[str, Any]) -> None:
