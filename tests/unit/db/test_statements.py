@@ -58,13 +58,14 @@ class Site:
         doorbell.ring(["here"])  # the first ring costs more than the others
 
     def make_suspect(self):
-        db.ArchiveFileCopy.update(has_file="M").where(
-            db.ArchiveFileCopy.node == self.source
-        ).execute()
+        self._set_sources("M")
 
     def drop_sources(self):
-        db.ArchiveFileCopy.update(has_file="N").where(
-            db.ArchiveFileCopy.node == self.source
+        self._set_sources("N")
+
+    def _set_sources(self, has_file):
+        db.ArchiveFileCopy.update(has_file=has_file).where(
+            db.ArchiveFileCopy.id << [copy.id for copy in self.sources]
         ).execute()
 
     def satisfy(self):

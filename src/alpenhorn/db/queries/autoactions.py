@@ -13,7 +13,7 @@ from alpenhorn.db.acquisition import ArchiveFile
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import doorbell, releases
-from alpenhorn.db.queries.common import chunks, insert_rows, one_of, tuples
+from alpenhorn.db.queries.common import chunks, found_by_file, insert_rows, one_of, tuples
 from alpenhorn.db.storage import StorageNode, StorageTransferAction
 
 
@@ -68,7 +68,7 @@ def _request_missing(node: StorageNode, group_id: int, file_ids: Iterable[int]) 
     """
     there = (
         ArchiveFileCopy.select(ArchiveFileCopy.file)
-        .join(StorageNode)
+        .join(StorageNode, on=found_by_file(ArchiveFileCopy, StorageNode))
         .where(
             StorageNode.group == group_id,
             ArchiveFileCopy.has_file == HasFile.PRESENT,
@@ -76,8 +76,8 @@ def _request_missing(node: StorageNode, group_id: int, file_ids: Iterable[int]) 
         )
     )
     pending = ArchiveFileCopyRequest.select(ArchiveFileCopyRequest.file).where(
-        ArchiveFileCopyRequest.group_to == group_id,
-        ArchiveFileCopyRequest.node_from == node,
+        ArchiveFileCopyRequest.group_to + 0 == group_id,
+        ArchiveFileCopyRequest.node_from + 0 == node.id,
         ~ArchiveFileCopyRequest.completed,  # by the index of the file: see `deletion`
         ~ArchiveFileCopyRequest.cancelled,
     )

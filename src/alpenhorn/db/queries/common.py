@@ -77,13 +77,34 @@ def _lock(model: Any, ids: Iterable[int]) -> None:
 
 
 def copies_with_files() -> Any:
-    """Start a query for copies whose file and acquisition come with them, without further reads."""
+    """Start a query for copies whose file and acquisition come with them, without further reads.
+
+    Databases can only begin with the copies: as soon as it knew too little about the tables,
+    MariaDB went from each acquisition through all files of the index.
+    """
+    copy, file, acq = ArchiveFileCopy, ArchiveFile, ArchiveAcq
     return (
-        ArchiveFileCopy.select(ArchiveFileCopy, ArchiveFile, ArchiveAcq)
-        .join(ArchiveFile)
-        .join(ArchiveAcq)
-        .switch(ArchiveFileCopy)
+        copy.select(copy, file, acq)
+        .join(file, on=(copy.file + 0 == file.id), attr="file")
+        .join(acq, on=(file.acq + 0 == acq.id), attr="acq")
+        .switch(copy)
     )
+
+
+def found_by_file(copy: Any, holder: Any) -> Any:
+    """Condition of a join: the node of a copy that is to be found by its file.
+
+    Databases cannot go the other way, through all copies of all nodes that are asked for.
+    """
+    return copy.node + 0 == holder.id
+
+
+def any_row(query: Any) -> Any:
+    """Condition: a query about the current row finds something.
+
+    Not by EXISTS: MariaDB answers that for many rows at once, from the whole table.
+    """
+    return query.select(pw.fn.COUNT(pw.SQL("*"))) > 0
 
 
 def by_ids(query: Any, column: Any, ids: Sequence[int | str]) -> Iterator[Any]:

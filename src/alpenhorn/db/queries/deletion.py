@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import peewee as pw
-
 from alpenhorn.common.units import utcnow
 from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.connection import change, is_sqlite, repeat_on_deadlock
@@ -22,6 +20,7 @@ from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import doorbell, evidence, verification
 from alpenhorn.db.queries import stores as published
 from alpenhorn.db.queries.common import (
+    any_row,
     by_ids,
     chunks,
     copies_with_files,
@@ -112,8 +111,8 @@ def waiting(node: StorageNode, few: int, rule: Protection = TWO_COPIES) -> Waiti
         few: up to this many are listed one by one.
         rule: what must be left elsewhere.
     """
-    blocked = _candidates(node).where(
-        ArchiveFileCopy.wants_file == WantsFile.RELEASED, ~_protected(rule)
+    blocked = ArchiveFileCopy.select().where(
+        *_may_go(node), ArchiveFileCopy.wants_file == WantsFile.RELEASED, ~_protected(rule)
     )
     released = ArchiveFileCopy.select().where(
         ArchiveFileCopy.node == node,
@@ -127,7 +126,7 @@ def waiting(node: StorageNode, few: int, rule: Protection = TWO_COPIES) -> Waiti
     if 0 < count <= few:
         query = blocked.order_by(ArchiveFileCopy.id)
         query = query.select(ArchiveFileCopy.id, protecting(rule).alias("protecting"))
-        rows = tuple(query.tuples())
+        rows = tuple(tuples(query))
     old = count and rule.max_age_days is not None
     unverified = blocked.where(perhaps_protecting() >= rule.copies).count() if old else 0
     return Waiting(count, rows, released.where(_is_source()).count(), unverified)
@@ -163,7 +162,7 @@ def claim(
     with change():
         node = StorageNode.get_by_id(node_id)
         rows = ArchiveFileCopy.select(ArchiveFileCopy.id, ArchiveFileCopy.file).where(
-            ArchiveFileCopy.node == node_id
+            ArchiveFileCopy.node + 0 == node_id  # found by their ids, not among all of the node
         )
         files = dict(by_ids(tuples(rows), ArchiveFileCopy.id, copy_ids))
         lock_files(files.values())
@@ -229,7 +228,7 @@ def ring_waiting(file_ids: Sequence[int]) -> None:
             ArchiveFileCopy.has_file != HasFile.ABSENT,
             ArchiveFileCopy.wants_file == WantsFile.RELEASED,
         )
-        hosts.update(node_id for (node_id,) in tuples(query.distinct()))
+        hosts.update(node_id for (node_id,) in tuples(query))  # DISTINCT would take another index
     doorbell.ring_nodes(hosts)
 
 
@@ -239,7 +238,11 @@ def _protected(rule: Protection) -> Any:
 
 def _candidates(node: StorageNode) -> Any:
     """Copies on the node that are there in some way and that nobody is to be sent."""
-    return copies_with_files().where(ArchiveFileCopy.node == node, _is_there(), ~_is_source())
+    return copies_with_files().where(*_may_go(node))
+
+
+def _may_go(node: StorageNode) -> list[Any]:
+    return [ArchiveFileCopy.node == node, _is_there(), ~_is_source()]
 
 
 def _is_there() -> Any:
@@ -258,8 +261,8 @@ def _is_source() -> Any:
     the node, and read every request that the node ever had for each copy.
     """
     request = ArchiveFileCopyRequest.alias()
-    return pw.fn.EXISTS(
-        request.select(pw.SQL("1")).where(
+    return any_row(
+        request.select().where(
             request.file == ArchiveFileCopy.file,
             request.node_from + 0 == ArchiveFileCopy.node,
             ~request.completed,
@@ -279,7 +282,7 @@ def _pending_sources(node_id: int, file_ids: Sequence[int]) -> set[int]:
         request.node_from + 0 == node_id  # found by the file: see `_is_source`
     )
     if not is_sqlite():
-        query = query.order_by(request.id).for_update()
+        query = query.order_by(request.id + 0).for_update()  # of "id", MariaDB would read all
     rows = by_ids(tuples(query), request.file, sorted(set(file_ids)))
     return {file_id for file_id, completed, cancelled in rows if not (completed or cancelled)}
 

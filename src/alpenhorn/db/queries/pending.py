@@ -19,7 +19,7 @@ from alpenhorn.db.archive import ArchiveFileCopy, ArchiveFileCopyRequest
 from alpenhorn.db.connection import change, repeat_on_deadlock
 from alpenhorn.db.enums import HasFile, WantsFile
 from alpenhorn.db.queries import releases
-from alpenhorn.db.queries.common import by_ids, chunks, lock_files, one_of, tuples
+from alpenhorn.db.queries.common import by_ids, chunks, found_by_file, lock_files, one_of, tuples
 from alpenhorn.db.storage import StorageGroup, StorageNode
 
 Request = ArchiveFileCopyRequest
@@ -68,7 +68,7 @@ def ready(
         Requests with file, acquisition, source node and group loaded. Of several requests for one
         file only the first is among them.
     """
-    query = _can_proceed(_requests_first(group), group)
+    query = _can_proceed(_requests_first(Request.group_to == group), group)
     if skip_routes:
         query = query.where(Request.node_from.not_in(sorted(skip_routes)))
     return _one_per_file(query.order_by(*_order(order), Request.id).limit(limit))
@@ -123,15 +123,15 @@ def _by_id(model: Any, ids: Iterable[int]) -> dict[int, Any]:
 
 def blocked(group: StorageGroup) -> Blocked:
     """Count the pending requests of a group that cannot proceed, by reason; one statement."""
-    waits_here = _group_has(group, (HasFile.SUSPECT,))
+    waits_here, outer = _group_has(group, (HasFile.SUSPECT,)), pw.JOIN.LEFT_OUTER
     inactive = StorageNode.active == False  # noqa: E712
     suspect = pw.fn.COALESCE(ArchiveFileCopy.has_file, "") == HasFile.SUSPECT
     row = tuples(
         Request.select(
             _count_if(inactive), _count_if(~inactive & suspect), _count_if(~inactive & ~suspect)
         )
-        .join(StorageNode, on=(Request.node_from == StorageNode.id))
-        .join(ArchiveFileCopy, pw.JOIN.LEFT_OUTER, on=_source_copy())
+        .join(StorageNode, outer, on=(Request.node_from == StorageNode.id))  # `_requests_first`
+        .join(ArchiveFileCopy, outer, on=_source_copy())
         .where(*is_pending(), Request.group_to == group)
         .where(~_group_has(group, (HasFile.PRESENT,)), inactive | suspect | waits_here)
     ).first()
@@ -152,7 +152,8 @@ def close_satisfied(
     Returns:
         The requests cancelled, each with the name of the node whose copy was revived, or None.
     """
-    query = _pending(group).where(_group_has(group, (HasFile.PRESENT,))).limit(limit)
+    query = _requests_first(Request.group_to == group).order_by(Request.id).limit(limit)
+    query = query.where(_group_has(group, (HasFile.PRESENT,)))
     found = list(query.where(Request.id << list(ids)) if ids else query)
     if not found:
         return []
@@ -171,17 +172,12 @@ def close_hopeless(group: StorageGroup, limit: int) -> list[Request]:
 
     While the source is inactive, or a copy in the group is to be checked, they wait (§9.4).
     """
-    hopeless = (
-        _pending(group)
-        .join(ArchiveFileCopy, pw.JOIN.LEFT_OUTER, on=_source_copy())
-        .where(
-            ArchiveFileCopy.id.is_null()
-            | (ArchiveFileCopy.has_file << [HasFile.ABSENT, HasFile.CORRUPT]),
-            StorageNode.active == True,  # noqa: E712
-            ~_group_has(group, (HasFile.PRESENT, HasFile.SUSPECT)),
-        )
+    hopeless = _requests_first(Request.group_to == group).where(
+        _source_is([HasFile.ABSENT, HasFile.CORRUPT]),
+        pw.fn.COALESCE(StorageNode.active, False) == True,  # noqa: E712
+        ~_group_has(group, (HasFile.PRESENT, HasFile.SUSPECT)),
     )
-    found = list(hopeless.limit(limit))
+    found = list(hopeless.order_by(Request.id).limit(limit))
     if not found:
         return []
     with change():
@@ -200,18 +196,8 @@ def cancel(request_ids: Sequence[int]) -> set[int]:
 
 def to_make_ready(node: StorageNode, limit: int) -> list[Request]:
     """Return pending requests whose source is a present copy on `node`; one statement."""
-    query = (
-        Request.select(Request, ArchiveFile, ArchiveAcq)
-        .join(ArchiveFile)
-        .join(ArchiveAcq)
-        .switch(Request)
-        .join(ArchiveFileCopy, on=_source_copy())
-        .where(*is_pending(), Request.node_from == node)
-        .where(ArchiveFileCopy.has_file == HasFile.PRESENT)
-        .order_by(Request.id)
-        .limit(limit)
-    )
-    return list(query)
+    query = _requests_first(Request.node_from == node).where(_source_is([HasFile.PRESENT]))
+    return list(query.order_by(Request.id).limit(limit))
 
 
 def larger_than(size_b: int, request_ids: Sequence[int]) -> set[int]:
@@ -234,22 +220,8 @@ def is_pending() -> tuple[Any, Any]:
     return (Request.completed == False, Request.cancelled == False)  # noqa: E712
 
 
-def _pending(group: StorageGroup) -> Any:
-    """Pending requests into a group, with file, acquisition and source node, oldest first."""
-    return (
-        Request.select(Request, ArchiveFile, ArchiveAcq, StorageNode)
-        .join(ArchiveFile)
-        .join(ArchiveAcq)
-        .switch(Request)
-        .join(StorageNode, on=(Request.node_from == StorageNode.id))
-        .switch(Request)
-        .where(*is_pending(), Request.group_to == group)
-        .order_by(Request.id)
-    )
-
-
-def _requests_first(group: StorageGroup) -> Any:
-    """Pending requests into a group with all that belongs to them, whatever that is like.
+def _requests_first(*which: Any) -> Any:
+    """Pending requests with all that belongs to them, whatever that is like.
 
     Outer joins keep their order: the database goes through the requests by their index, which has
     them in order, and can stop when it has enough. Of inner joins MariaDB makes what it likes: it
@@ -265,7 +237,7 @@ def _requests_first(group: StorageGroup) -> Any:
         .join(ArchiveFile, outer)
         .join(ArchiveAcq, outer)
         .switch(Request)
-        .where(*is_pending(), Request.group_to == group)
+        .where(*is_pending(), *which)
     )
 
 
@@ -276,9 +248,14 @@ def _can_proceed(query: Any, group: StorageGroup) -> Any:
     """
     return query.where(
         pw.fn.COALESCE(StorageNode.active, False) == True,  # noqa: E712
-        pw.fn.COALESCE(ArchiveFileCopy.has_file, "") == HasFile.PRESENT,
-        pw.fn.COALESCE(_one_in(group, (HasFile.PRESENT, HasFile.SUSPECT)), 0) == 0,
+        _source_is([HasFile.PRESENT]),
+        ~_group_has(group, (HasFile.PRESENT, HasFile.SUSPECT)),
     )
+
+
+def _source_is(states: Sequence[HasFile]) -> Any:
+    """Condition: the source copy is in one of the states; if it has no row, it is absent."""
+    return pw.fn.COALESCE(ArchiveFileCopy.has_file, HasFile.ABSENT.value) << list(states)
 
 
 def _source_copy() -> Any:
@@ -287,14 +264,14 @@ def _source_copy() -> Any:
 
 def _group_has(group: StorageGroup, states: Sequence[HasFile]) -> Any:
     """Condition: the group has a copy of the request's file in one of the states."""
-    return pw.fn.EXISTS(_one_in(group, states))
+    return pw.fn.COALESCE(_one_in(group, states), 0) != 0
 
 
 def _one_in(group: StorageGroup, states: Sequence[HasFile]) -> Any:
     """Query for one copy of the request's file in a group, in one of the states.
 
-    With LIMIT it is asked for each request, by file and node. Of an EXISTS alone, MariaDB may make
-    a list of all copies in the group first. The nodes are given as a list, not as a join: without
+    It is asked for each request, by file and node. Of an EXISTS, MariaDB makes a list of all copies
+    in the group first. The nodes are given as a list, not as a join: without
     statistics, SQLite would read all copies of each file where it can look for the pair of file
     and node.
     """
@@ -331,7 +308,7 @@ def _good_copies(group: StorageGroup, file_ids: Sequence[int]) -> dict[int, list
     """Return the present copies of files in a group, by file, oldest row first."""
     query = (
         ArchiveFileCopy.select(ArchiveFileCopy, StorageNode)
-        .join(StorageNode)
+        .join(StorageNode, on=found_by_file(ArchiveFileCopy, StorageNode), attr="node")
         .where(StorageNode.group == group, ArchiveFileCopy.has_file == HasFile.PRESENT)
         .order_by(ArchiveFileCopy.id)
     )

@@ -19,7 +19,7 @@ from alpenhorn.db.archive import ArchiveFileCopy
 from alpenhorn.db.enums import HasFile, StorageType, WantsFile
 from alpenhorn.db.operations import DeletionEvidence, Verification
 from alpenhorn.db.queries import doorbell
-from alpenhorn.db.queries.common import by_ids, tuples
+from alpenhorn.db.queries.common import any_row, by_ids, found_by_file, tuples
 from alpenhorn.db.storage import StorageNode
 
 SAFE_COPIES = 2
@@ -80,7 +80,7 @@ def perhaps_protecting() -> Any:
 def _others(other: Any, holder: Any, conditions: list[Any]) -> Any:
     return (
         other.select(pw.fn.COUNT(other.id))
-        .join(holder, on=(other.node == holder.id))
+        .join(holder, on=found_by_file(other, holder))
         .where(other.file == ArchiveFileCopy.file, other.id != ArchiveFileCopy.id, *conditions)
     )
 
@@ -126,8 +126,8 @@ def _on_record(copy: Any, condition: Callable[[Any], Any]) -> Any:
     if not doorbell.available():
         return copy.id.is_null()  # nobody knows: never
     row = Verification.alias()
-    mine = row.select(pw.SQL("1")).where(row.file_id == copy.file, row.node_id == copy.node)
-    return pw.fn.EXISTS(mine.where(condition(row)))
+    mine = row.select().where(row.file_id == copy.file, row.node_id == copy.node)
+    return any_row(mine.where(condition(row)))
 
 
 def _days_ago(days: int) -> datetime.datetime:
@@ -139,8 +139,8 @@ def being_deleted(copy: Any) -> Any:
     if not doorbell.available():
         return (copy.has_file == HasFile.SUSPECT) & (copy.wants_file == WantsFile.RELEASED)
     claim = DeletionEvidence.alias()
-    return pw.fn.EXISTS(
-        claim.select(pw.SQL("1")).where(
+    return any_row(
+        claim.select().where(
             claim.node_id == copy.node,
             claim.copy_id == copy.id,
             claim.removed.is_null(),
@@ -154,7 +154,7 @@ def guards(file_ids: Sequence[int], rule: Protection) -> dict[int, list[Guard]]:
     copy, node = ArchiveFileCopy, StorageNode
     query: Any = copy.select(
         copy.id, copy.file, copy.node, node.name, copy.last_update, _verified()
-    ).join(node)
+    ).join(node, on=found_by_file(copy, node))
     if doorbell.available():
         mine = (Verification.file_id == copy.file) & (Verification.node_id == copy.node)
         query = query.switch(copy).join(Verification, pw.JOIN.LEFT_OUTER, on=mine)

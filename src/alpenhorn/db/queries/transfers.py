@@ -116,7 +116,7 @@ def suspect_sources(requests: Sequence[Request]) -> None:
             for chunk in chunks(file_ids):
                 ArchiveFileCopy.update(has_file=HasFile.SUSPECT, last_update=utcnow()).where(
                     one_of(ArchiveFileCopy.file, chunk),
-                    ArchiveFileCopy.node == node_id,
+                    ArchiveFileCopy.node + 0 == node_id,  # found by their files
                     ArchiveFileCopy.has_file == HasFile.PRESENT,
                 ).execute()
         doorbell.ring_nodes(request.node_from_id for request in requests)
