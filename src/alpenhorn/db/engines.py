@@ -31,6 +31,9 @@ PASSWORD_VARIABLE = "ALPENHORN_DATABASE_PASSWORD"
 _FOUND_ROWS = 2
 """``CLIENT_FOUND_ROWS`` of the client/server protocol of MySQL and MariaDB."""
 
+_UNKNOWN_VARIABLE = 1193
+"""``ER_UNKNOWN_SYSTEM_VARIABLE``: MariaDB before 10.2.18 always looks up."""
+
 
 class PlainErrors:
     """Mixed into a peewee database class: what a driver says of its options is a database error."""
@@ -58,8 +61,12 @@ class LooksItUp:
     def _initialize_connection(self, connection: Any) -> None:
         """Set up a connection."""
         super()._initialize_connection(connection)  # type: ignore[misc]
-        with closing(connection.cursor()) as cursor:
-            cursor.execute("SET SESSION eq_range_index_dive_limit = 0")
+        try:
+            with closing(connection.cursor()) as cursor:
+                cursor.execute("SET SESSION eq_range_index_dive_limit = 0")
+        except Exception as error:  # each driver has its own
+            if _UNKNOWN_VARIABLE not in (getattr(error, "errno", None), *error.args[:1]):
+                raise
 
 
 def make(section: dict[str, Any], *, prefer_written: bool = False) -> pw.Database:

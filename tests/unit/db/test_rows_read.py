@@ -49,7 +49,9 @@ def reading(make):
             undone.rollback()
         return result
 
-    return read
+    yield read
+    if "Sqlite" in type(database).__name__:
+        database.connection().set_progress_handler(None, 0)
 
 
 def fill(site, name, count):

@@ -242,6 +242,7 @@ def _candidates(node: StorageNode) -> Any:
 
 
 def _may_go(node: StorageNode) -> list[Any]:
+    """Return the conditions of `_candidates`, which need no more than the copies."""
     return [ArchiveFileCopy.node == node, _is_there(), ~_is_source()]
 
 
